@@ -1,0 +1,39 @@
+# PASCAL VOC: trains on VOC2007+2012 trainval, evaluates on VOC2007 test. tools/prepare_data.py makes this layout.
+# A config that uses it sets the pipelines, which depend on the input size.
+data_root = 'data/VOCdevkit/'
+classes = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog', 'horse',
+           'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='ConcatDataset',
+        # The two years differ in the dataset_type that MMDetection notes.
+        ignore_keys=['dataset_type'],
+        datasets=[
+            dict(
+                type='VOCDataset',
+                data_root=data_root,
+                metainfo=dict(classes=classes),
+                ann_file=f'VOC{year}/ImageSets/Main/trainval.txt',
+                data_prefix=dict(sub_data_root=f'VOC{year}/'),
+                filter_cfg=dict(filter_empty_gt=True)) for year in (2007, 2012)
+        ]))
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='VOCDataset',
+        data_root=data_root,
+        metainfo=dict(classes=classes),
+        ann_file='VOC2007/ImageSets/Main/test.txt',
+        data_prefix=dict(sub_data_root='VOC2007/'),
+        test_mode=True))
+test_dataloader = val_dataloader
+# VOC2007's metric: AP at IoU 0.5 over 11 recalls. Objects marked difficult are neither hits nor misses.
+val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
+test_evaluator = val_evaluator

@@ -1,0 +1,13 @@
+"""SSD (Single Shot MultiBox Detector) as a plugin for MMDetection.
+
+Importing the package makes the installed MMDetection usable (see :mod:`ssd_plugin.compat`) and registers every component in
+MMDetection's registries.
+"""
+from . import compat
+
+compat.install()
+
+from . import datasets, engine, models  # noqa: E402
+
+__version__ = '0.1.0'
+__all__ = ['datasets', 'engine', 'models']

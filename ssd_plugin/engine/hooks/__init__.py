@@ -1,0 +1,3 @@
+from .unusable_boxes_hook import UnusableBoxesHook
+
+__all__ = ['UnusableBoxesHook']

@@ -1,0 +1,3 @@
+from .multibox_head import MultiBoxHead
+
+__all__ = ['MultiBoxHead']

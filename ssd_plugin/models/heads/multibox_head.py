@@ -1,0 +1,192 @@
+"""The head of SSD: class scores and box offsets for every prior, the loss, and the detections."""
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures.bbox import get_box_tensor, scale_boxes
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from ssd_plugin.ops.boxes import clip_to_image
+from ssd_plugin.ops.detections import select_candidates, suppress
+from ssd_plugin.ops.matching import BACKGROUND, IGNORED
+
+
+@MODELS.register_module()
+class MultiBoxHead(BaseDenseHead):
+    """Prediction layers, loss and prediction of SSD, for MMDetection's ``SingleStageDetector``.
+
+    Parameter names are those of MMDetection's ``SSDHead``.
+
+    Args:
+        num_classes: number of classes C without the background, which is class C.
+        in_channels: per level, channels of the feature map.
+        prior_generator: config of a prior generator, also MMDetection's ``SSDAnchorGenerator``.
+        bbox_coder: config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
+        matcher: config of the matching.
+        loss_multibox: config of the loss.
+        predictor: ``'dense'`` for 3x3 convolutions, ``'separable'`` for a 3x3 depthwise and a 1x1 convolution, or a list of one
+            of them per level.
+        norm_cfg: normalization after the depthwise convolution of a separable predictor.
+        act_cfg: activation after it.
+        train_cfg: accepted for MMDetection's detectors; unused, everything is in the components above.
+        test_cfg: ``score_thr`` (lowest score), ``nms_pre`` (best priors per class), ``nms=dict(type='nms', iou_threshold)`` per
+            class, ``max_per_img`` (best detections of an image), ``min_bbox_size`` (boxes must be larger, in pixels; -1 for all).
+        init_cfg: initialization.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: Sequence[int],
+                 prior_generator: dict,
+                 bbox_coder: dict = dict(type='VarianceBBoxCoder'),
+                 matcher: dict = dict(type='SSDMatcher'),
+                 loss_multibox: dict = dict(type='MultiBoxLoss'),
+                 predictor: str | Sequence[str] = 'dense',
+                 norm_cfg: dict | None = None,
+                 act_cfg: dict | None = dict(type='ReLU'),
+                 train_cfg: dict | None = None,
+                 test_cfg: dict | None = None,
+                 init_cfg: dict | list | None = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=0)):
+        super().__init__(init_cfg=init_cfg)
+        self.num_classes = num_classes
+        self.prior_generator = TASK_UTILS.build(prior_generator)
+        self.bbox_coder = TASK_UTILS.build(bbox_coder)
+        self.matcher = TASK_UTILS.build(matcher)
+        self.loss_multibox = MODELS.build(loss_multibox)
+        self.test_cfg = test_cfg
+
+        num_priors = self.prior_generator.num_base_priors
+        kinds = [predictor] * len(in_channels) if isinstance(predictor, str) else predictor
+        if not len(in_channels) == len(num_priors) == len(kinds):
+            raise ValueError(f'levels do not agree: in_channels has {len(in_channels)}, prior_generator {len(num_priors)}, '
+                             f'predictor {len(kinds)}')
+        layers = [(channels, num, kind) for channels, num, kind in zip(in_channels, num_priors, kinds)]
+        self.cls_convs = nn.ModuleList(
+            self._predictor(channels, num * (num_classes + 1), kind, norm_cfg, act_cfg) for channels, num, kind in layers)
+        self.reg_convs = nn.ModuleList(
+            self._predictor(channels, num * 4, kind, norm_cfg, act_cfg) for channels, num, kind in layers)
+
+    @staticmethod
+    def _predictor(in_channels: int, out_channels: int, kind: str, norm_cfg: dict | None, act_cfg: dict | None) -> nn.Sequential:
+        if kind == 'dense':
+            return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        if kind == 'separable':
+            depthwise = ConvModule(
+                in_channels, in_channels, 3, padding=1, groups=in_channels, norm_cfg=norm_cfg, act_cfg=act_cfg)
+            return nn.Sequential(depthwise, nn.Conv2d(in_channels, out_channels, 1))
+        raise ValueError(f"predictor must be 'dense' or 'separable', got {kind!r}")
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Raw outputs of each level.
+
+        Args:
+            feats: per level, ``(B, channels, H, W)``.
+
+        Returns:
+            Class logits ``(B, A * (C + 1), H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell.
+        """
+        return ([conv(feat) for conv, feat in zip(self.cls_convs, feats)],
+                [conv(feat) for conv, feat in zip(self.reg_convs, feats)])
+
+    def _priors(self, maps: Sequence[Tensor]) -> Tensor:
+        """All priors ``(P, 4)`` in pixels, for the outputs of :meth:`forward`."""
+        grids = self.prior_generator.grid_priors([m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device)
+        return torch.cat([get_box_tensor(grid) for grid in grids])
+
+    def loss_by_feat(self,
+                     cls_scores: list[Tensor],
+                     bbox_preds: list[Tensor],
+                     batch_gt_instances: list[InstanceData],
+                     batch_img_metas: list[dict],
+                     batch_gt_instances_ignore: list[InstanceData] | None = None) -> dict[str, Tensor]:
+        """Losses of a batch; the outputs of :meth:`forward` and the ground truth as MMDetection passes it.
+
+        Returns:
+            ``loss_cls`` and ``loss_bbox``, scalars.
+        """
+        priors = self._priors(cls_scores)
+        logits = _flatten_levels(cls_scores, self.num_classes + 1)
+        deltas = _flatten_levels(bbox_preds, 4)
+        with torch.no_grad():
+            boxes, classes, ignored = _pad_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
+            matches = self.matcher(priors, boxes, classes >= 0, ignored)  # (B, P)
+            labels, matched_boxes = _targets(matches, boxes, classes, self.num_classes)
+            box_targets = self.bbox_coder.encode(
+                priors.expand_as(matched_boxes).reshape(-1, 4), matched_boxes.reshape(-1, 4)).view_as(matched_boxes)
+        return self.loss_multibox(logits, deltas, labels, box_targets)
+
+    def predict_by_feat(self,
+                        cls_scores: list[Tensor],
+                        bbox_preds: list[Tensor],
+                        batch_img_metas: list[dict],
+                        cfg: dict | None = None,
+                        rescale: bool = False,
+                        with_nms: bool = True) -> list[InstanceData]:
+        """Detections of a batch.
+
+        Args:
+            cls_scores: class logits per level, as from :meth:`forward`.
+            bbox_preds: offsets per level.
+            batch_img_metas: per image, ``img_shape`` and, for ``rescale``, ``scale_factor``.
+            cfg: in place of ``test_cfg``.
+            rescale: give boxes in pixels of the original image.
+            with_nms: suppress overlapping boxes of a class.
+
+        Returns:
+            Per image, ``bboxes`` (N, 4), ``scores`` (N,) and ``labels`` (N,), highest score first.
+        """
+        cfg = self.test_cfg if cfg is None else cfg
+        nms = cfg.get('nms') or {}
+        if nms.get('type', 'nms') != 'nms':
+            raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
+        scores = _flatten_levels(cls_scores, self.num_classes + 1).float().softmax(dim=-1)[..., :-1]
+        deltas = _flatten_levels(bbox_preds, 4).float()
+        found = select_candidates(scores, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1))
+        boxes = self.bbox_coder.decode(self._priors(cls_scores)[found.prior], deltas[found.image, found.prior])
+        shapes = boxes.new_tensor([meta['img_shape'][:2] for meta in batch_img_metas])[found.image]  # (N, 2)
+        boxes = clip_to_image(boxes, shapes[:, 0], shapes[:, 1])
+        smallest = cfg.get('min_bbox_size', -1)
+        if smallest >= 0:
+            large = (boxes[:, 2:] - boxes[:, :2] > smallest).all(dim=1)
+            boxes, found = boxes[large], type(found)(*(field[large] for field in found))
+        iou_threshold = nms.get('iou_threshold') if with_nms else None
+        keeps = suppress(boxes, found, len(batch_img_metas), iou_threshold, cfg.get('max_per_img', -1))
+        results = []
+        for keep, meta in zip(keeps, batch_img_metas):
+            kept = boxes[keep]
+            if rescale:
+                kept = scale_boxes(kept, [1 / factor for factor in meta['scale_factor']])
+            results.append(InstanceData(bboxes=kept, scores=found.score[keep], labels=found.label[keep]))
+        return results
+
+
+def _flatten_levels(maps: Sequence[Tensor], values: int) -> Tensor:
+    """Outputs of all levels in the order of the priors: ``(B, A * values, H, W)`` each to ``(B, P, values)``."""
+    return torch.cat([m.permute(0, 2, 3, 1).reshape(len(m), -1, values) for m in maps], dim=1)
+
+
+def _pad_ground_truth(instances: Sequence[InstanceData],
+                      ignored: Sequence[InstanceData] | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Ground truth of the batch, ignored objects behind the others: boxes ``(B, G, 4)``, classes ``(B, G)`` with -1 where
+    padded, and ignore flags ``(B, G)``. Padding by value needs no lengths on the device."""
+    groups = list(zip(instances, ignored)) if ignored is not None else [(only, ) for only in instances]
+    boxes = [torch.cat([get_box_tensor(part.bboxes) for part in parts]) for parts in groups]
+    classes = [torch.cat([part.labels for part in parts]) for parts in groups]
+    flags = [torch.cat([part.labels.new_full((len(part.labels), ), i) for i, part in enumerate(parts)]) for parts in groups]
+    return (pad_sequence(boxes, batch_first=True), pad_sequence(classes, batch_first=True, padding_value=-1),
+            pad_sequence(flags, batch_first=True).bool())
+
+
+def _targets(matches: Tensor, boxes: Tensor, classes: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Class ``(B, P)``, with C for background and -1 for priors that do not count, and box ``(B, P, 4)`` of each prior's match.
+    The box of a prior without a match is arbitrary."""
+    if boxes.shape[1] == 0:
+        return matches.new_full(matches.shape, num_classes), boxes.new_zeros(*matches.shape, 4)
+    index = matches.clamp(min=0)
+    labels = classes.gather(1, index)
+    labels = torch.where(matches == BACKGROUND, num_classes, torch.where(matches == IGNORED, -1, labels))
+    return labels, boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))

@@ -1,0 +1,3 @@
+from .ssd_extra_layers import SSDExtraLayers
+
+__all__ = ['SSDExtraLayers']

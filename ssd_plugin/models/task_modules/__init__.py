@@ -1,0 +1,5 @@
+from .ssd_matcher import SSDMatcher
+from .ssd_prior_generator import SSDPriorGenerator
+from .variance_bbox_coder import VarianceBBoxCoder
+
+__all__ = ['SSDMatcher', 'SSDPriorGenerator', 'VarianceBBoxCoder']
