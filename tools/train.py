@@ -1,0 +1,51 @@
+"""Train a detector.
+
+python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CHECKPOINT]]
+                      [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
+"""
+import argparse
+
+import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from ssd_plugin.engine.launch import add_run_arguments, build_train_dataloader, load_config
+from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train a detector.')
+    parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
+    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help="scale the learning rate to the batch size by the config's auto_scale_lr")
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', help='resume from this checkpoint, or without a value from the newest in the work dir')
+    add_run_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    setup_cache_size_limit_of_dynamo()
+    cfg = load_config(args, ('train', 'val'))
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UserError(f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
+
+    with explained(cfg, cfg.load_from):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        build_train_dataloader(runner)
+        runner.train()
+
+
+if __name__ == '__main__':
+    exit_on_user_error(main)

@@ -1,3 +1,5 @@
+from .channels_last_hook import ChannelsLastHook
+from .keep_host_memory_hook import KeepHostMemoryHook
 from .unusable_boxes_hook import UnusableBoxesHook
 
-__all__ = ['UnusableBoxesHook']
+__all__ = ['ChannelsLastHook', 'KeepHostMemoryHook', 'UnusableBoxesHook']

@@ -1,0 +1,79 @@
+# The depthwise detector on BCCD (blood cells, 364 photographs in VOC layout), from scratch on a CPU: the example for a data set
+# of your own. Copy it, and change classes, data_root and the sizes of the priors.
+_base_ = ['./_base_/models/ssd_depthwise.py', './_base_/default_runtime.py']
+
+data_root = 'data/bccd/'
+classes = ('RBC', 'WBC', 'Platelets')
+model = dict(
+    bbox_head=dict(
+        num_classes=len(classes),
+        matcher=dict(ignored='match'),
+        prior_generator=dict(
+            # In pixels at 320x240: platelets measure 14 to 36, red cells 37 to 65, white cells 52 to 137.
+            scale_range=None,
+            first_scale=None,
+            sizes=[(18, 28), (40, 60), (80, 110), (110, 150)],
+            aspect_ratios=[[1.5], [1.5], [1.5], [1.5]])))
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    # The photographs are four times as large as the input: shrunk first, the rest costs a quarter.
+    dict(type='Resize', scale=(320, 240), keep_ratio=False),
+    dict(type='Expand', mean=[127.] * 3, to_rgb=True, ratio_range=(1, 1.5), prob=0.3),
+    dict(type='RandomCrop', crop_type='relative_range', crop_size=(0.5, 0.5), allow_negative_crop=False),
+    dict(type='Resize', scale=(320, 240), keep_ratio=False),
+    # A cell has no upright.
+    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackDetInputs')
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(320, 240), keep_ratio=False),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+]
+dataset = dict(
+    type='VOCDataset', data_root=data_root, metainfo=dict(classes=classes), data_prefix=dict(sub_data_root=''))
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        ann_file='ImageSets/Main/trainval.txt',
+        filter_cfg=dict(filter_empty_gt=True),
+        pipeline=train_pipeline,
+        **dataset))
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(ann_file='ImageSets/Main/test.txt', test_mode=True, pipeline=test_pipeline, **dataset))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
+test_evaluator = val_evaluator
+
+max_iters = 2000
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=500)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.03, momentum=0.9, weight_decay=5e-4),
+    paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.),
+    clip_grad=dict(max_norm=10))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
+]
+auto_scale_lr = dict(enable=False, base_batch_size=32)
+default_hooks = dict(checkpoint=dict(interval=500))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ChannelsLastHook'),
+    dict(type='KeepHostMemoryHook'),
+    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, priority=49)
+]

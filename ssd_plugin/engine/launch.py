@@ -1,0 +1,93 @@
+"""What the command-line tools share: arguments, config and checks before a run."""
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner import Runner
+
+from .user_errors import UserError, check_data_paths
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that MMDetection's users know, common to training and testing."""
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints; work_dirs/CONFIG by default')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config as key=value; a list as key="[a,b]" or key=a,b. data_root=FOLDER moves every path '
+        'that lies below the data_root of the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    # torch.distributed passes --local-rank where it does not set the variable.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace, splits: tuple[str, ...]) -> Config:
+    """The config of a run, as the command line changes it, with its data checked.
+
+    Args:
+        args: of a parser with :func:`add_run_arguments` and ``config``.
+        splits: the data that the run needs, of ``'train'``, ``'val'``, ``'test'``.
+
+    Raises:
+        UserError: the config or the data is missing.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = read_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    check_data_paths(cfg, splits)
+    return cfg
+
+
+def read_config(path: str, options: dict | None = None) -> Config:
+    """A config file with ``--cfg-options`` merged in. ``ssd_plugin::NAME`` reads one that comes with the package.
+
+    Raises:
+        UserError: the file is missing or wrong.
+    """
+    try:
+        cfg = Config.fromfile(Config._get_cfg_path(path, '')[0])
+    except FileNotFoundError as error:
+        raise UserError(f'config {path}: {error}') from error
+    except (SyntaxError, KeyError) as error:
+        raise UserError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
+    if options:
+        old_root = cfg.get('data_root')
+        cfg.merge_from_dict(options)
+        if 'data_root' in options and old_root:
+            new_root = os.path.join(options['data_root'], '')
+            for key in cfg.keys():
+                cfg[key] = _rebase(cfg[key], old_root, new_root)
+    return cfg
+
+
+def _rebase(value, old: str, new: str):
+    """Every string below ``old`` moved below ``new``: a config computes its paths from data_root before options arrive."""
+    if isinstance(value, dict):
+        return ConfigDict({key: _rebase(item, old, new) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rebase(item, old, new) for item in value)
+    if isinstance(value, str) and value.startswith(old):
+        return new + value[len(old):]
+    return value
+
+
+def build_train_dataloader(runner: Runner) -> None:
+    """Build the training data loader early: a data set without images would hang an infinite sampler for ever.
+
+    Raises:
+        UserError: there is no image to train on.
+    """
+    seed = getattr(runner, 'seed', None)
+    diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)
+    runner._train_dataloader = runner.build_dataloader(runner._train_dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
+    dataset = runner._train_dataloader.dataset
+    if len(dataset) == 0:
+        raise UserError('the training data set has no image with an object of the classes '
+                        f'{dataset.metainfo.get("classes")} (train_dataloader.dataset). Do its metainfo.classes match the names '
+                        'in the annotations?')

@@ -1,0 +1,156 @@
+"""Errors for people: one message that names the path, the config key and what to do, where a traceback would say less."""
+import json
+import os
+import pickle
+import re
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config
+
+DATA_REMEDY = ('Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.')
+
+
+class UserError(Exception):
+    """A mistake in what the user gave; the message is all that is shown."""
+
+
+def exit_on_user_error(main: Callable[[], None]) -> None:
+    """Run ``main``; a :class:`UserError` ends the program with its message and status 1."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f'error: {error}')
+
+
+def leaf_datasets(dataset: dict, key: str) -> Iterator[tuple[str, dict]]:
+    """(config key, config) of the data sets inside wrappers."""
+    if 'datasets' in dataset:
+        for index, child in enumerate(dataset['datasets']):
+            yield from leaf_datasets(child, f'{key}.datasets.{index}')
+    elif 'dataset' in dataset:
+        yield from leaf_datasets(dataset['dataset'], f'{key}.dataset')
+    else:
+        yield key, dataset
+
+
+def _configured_datasets(cfg: Config, splits: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        if loader:
+            yield from leaf_datasets(loader['dataset'], f'{split}_dataloader.dataset')
+
+
+def _local(path: str) -> bool:
+    return '://' not in path
+
+
+def check_data_paths(cfg: Config, splits: tuple[str, ...]) -> None:
+    """The folders and annotation files that the config names must exist.
+
+    Args:
+        cfg: a whole config.
+        splits: of ``'train'``, ``'val'``, ``'test'``.
+
+    Raises:
+        UserError: the first that does not, with its key and what to do.
+    """
+    for key, dataset in _configured_datasets(cfg, splits):
+        root = dataset.get('data_root') or ''
+        if root and _local(root) and not os.path.isdir(root):
+            raise UserError(f'the data set is missing: there is no folder {root} ({key}.data_root). {DATA_REMEDY}')
+        paths = [('ann_file', dataset.get('ann_file') or '')]
+        paths += [(f'data_prefix.{name}', prefix) for name, prefix in (dataset.get('data_prefix') or {}).items()]
+        for name, value in paths:
+            path = os.path.join(root, value) if isinstance(value, str) else ''
+            if path and _local(path) and not os.path.exists(path):
+                what = 'annotation file' if name == 'ann_file' else 'folder'
+                raise UserError(f'the {what} {path} is missing ({key}.{name}={value!r}). {DATA_REMEDY}')
+    for split in set(splits) & {'val', 'test'}:
+        evaluators = cfg.get(f'{split}_evaluator') or []
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            path = evaluator.get('ann_file')
+            if path and _local(path) and not os.path.exists(path):
+                raise UserError(f'the annotation file {path} is missing ({split}_evaluator.ann_file). {DATA_REMEDY}')
+
+
+def check_checkpoint(path: str | None, option: str) -> None:
+    """A checkpoint given by path must exist.
+
+    Args:
+        path: of the file; addresses (``http://``, ``torchvision://``) and ``None`` are left to the loader.
+        option: where the user gave it, for the message.
+    """
+    if path and _local(path) and not os.path.isfile(path):
+        raise UserError(f'there is no checkpoint {path} ({option}). Training writes them to its work_dir, as epoch_N.pth or '
+                        'iter_N.pth, and the name of the newest to last_checkpoint')
+
+
+@contextmanager
+def explained(cfg: Config, checkpoint: str | None = None) -> Iterator[None]:
+    """Turn the errors that bad data and bad files cause, deep in MMEngine, MMDetection or a worker, into :class:`UserError`.
+
+    Args:
+        cfg: the config that runs.
+        checkpoint: what is being loaded, for the message about a damaged file.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever is not recognised is raised again
+        message = _explain(error, cfg, checkpoint)
+        if message is None:
+            raise
+        raise UserError(message) from error
+
+
+def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | None:
+    text = str(error)
+    missing = re.search(r"No such file or directory: '([^']+)'", text)
+    if isinstance(error, FileNotFoundError):
+        if not missing:
+            return text
+        path = missing.group(1)
+        return f'{path} is missing, although {_source(cfg, path)} lists it. Restore the file or take it off the list. {DATA_REMEDY}'
+    broken = re.search(r'failed to load image: (\S+)', text)
+    if broken:
+        return f'the image {broken.group(1)} cannot be read: it is empty, cut off, or no image. Restore it or take it off the list'
+    if isinstance(error, (ET.ParseError, json.JSONDecodeError)):
+        return '; '.join(_broken_annotations(cfg)) or None
+    damaged = isinstance(error, (pickle.UnpicklingError, EOFError)) or 'PytorchStreamReader' in text or 'central directory' in text
+    if damaged:
+        if 'Weights only load failed' in text or 'Unsupported global' in text:
+            return (f'the checkpoint {checkpoint or cfg.get("work_dir")} is refused: it holds more than weights and could run code. '
+                    f'{text.splitlines()[0]}')
+        return f'the checkpoint {checkpoint or "in " + str(cfg.get("work_dir"))} is damaged or no checkpoint: {text.splitlines()[0]}'
+    return None
+
+
+def _source(cfg: Config, path: str) -> str:
+    """The config key of the data set that a file belongs to."""
+    for key, dataset in _configured_datasets(cfg, ('train', 'val', 'test')):
+        root = dataset.get('data_root')
+        if root and os.path.abspath(path).startswith(os.path.abspath(root) + os.sep):
+            return f'{os.path.join(root, dataset.get("ann_file") or "")} ({key}.ann_file)'
+    return 'the data set'
+
+
+def _broken_annotations(cfg: Config) -> Iterator[str]:
+    """What is wrong with annotation files that cannot be parsed, one text each; at most one of each data set."""
+    for key, dataset in _configured_datasets(cfg, ('train', 'val', 'test')):
+        root = Path(dataset.get('data_root') or '')
+        annotation = root / (dataset.get('ann_file') or '')
+        try:
+            if annotation.suffix == '.json':
+                json.loads(annotation.read_text(encoding='utf-8'))
+                continue
+            folder = root / (dataset.get('data_prefix') or {}).get('sub_data_root', '') / dataset.get('ann_subdir', 'Annotations')
+            for name in annotation.read_text(encoding='utf-8').split():
+                annotation = folder / f'{name}.xml'
+                ET.parse(annotation)
+        except (ET.ParseError, ValueError) as error:
+            yield f'the annotation {annotation} cannot be read ({key}): {error}. Restore it, or take the image off the list'
+        except OSError:
+            continue

@@ -1,0 +1,49 @@
+"""Evaluate a detector.
+
+python tools/test.py configs/ssd300_voc.py CHECKPOINT [--work-dir DIR] [--out FILE.pkl] [--show-dir DIR]
+                     [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
+"""
+import argparse
+
+import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+from mmdet.engine.hooks.utils import trigger_visualization_hook
+from mmdet.evaluation import DumpDetResults
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from ssd_plugin.engine.launch import add_run_arguments, load_config
+from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Evaluate a detector.')
+    parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='write the detections to this file (.pkl), for evaluation offline')
+    parser.add_argument('--show', action='store_true', help='show the detections in a window')
+    parser.add_argument('--show-dir', help='draw the detections to work_dir/TIMESTAMP/SHOW_DIR')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds between pictures, with --show')
+    add_run_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        raise UserError(f'--out {args.out}: the file must end in .pkl or .pickle')
+    setup_cache_size_limit_of_dynamo()
+    cfg = load_config(args, ('test', ))
+    check_checkpoint(args.checkpoint, 'checkpoint')
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        cfg = trigger_visualization_hook(cfg, args)
+
+    with explained(cfg, args.checkpoint):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        if args.out:
+            runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        runner.test()
+
+
+if __name__ == '__main__':
+    exit_on_user_error(main)
