@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import pickle
 import sys
 import types
 import warnings
@@ -46,11 +47,11 @@ def check_torch_pair() -> None:
     if _version(torch.__version__.split('+')[0]) < _version(MIN_TORCH):
         raise ImportError(f'ssd_plugin needs torch >= {MIN_TORCH}, found {torch.__version__}. '
                           'Remedy: pip install --upgrade torch torchvision')
-    major, minor = torch.__version__.split('.')[:2]
-    # torchvision 0.21 belongs to torch 2.6, and the minor versions have moved together since.
-    fitting = f'0.{int(minor) + 15}' if major == '2' else None
-    remedy = ('Remedy: pip install --upgrade torch torchvision, both in one command' +
-              (f', or to keep this torch: pip install "torchvision=={fitting}.*"' if fitting else ''))
+    remedy = 'Remedy: pip install --upgrade torch torchvision, both in one command'
+    major, minor = (int(part) for part in torch.__version__.split('.')[:2])
+    if major == 2 and minor < 14:
+        # 0.21 belongs to 2.6, and so on one by one; from 0.29 torchvision takes any torch >= 2.14.
+        remedy += f', or to keep this torch: pip install "torchvision==0.{minor + 15}.*"'
     try:
         importlib.import_module('torchvision.ops')
     except ModuleNotFoundError as error:
@@ -144,10 +145,17 @@ def allow_checkpoint_types() -> None:
     import numpy as np
     import torch
     from mmengine.logging.history_buffer import HistoryBuffer
+
+    def history_buffer_method(owner, name):
+        # HistoryBuffer refers to its own statistics by getattr; the real one would let a file reach for anything.
+        if owner is HistoryBuffer and name in ('mean', 'max', 'min', 'current'):
+            return getattr(owner, name)
+        raise pickle.UnpicklingError(f'Unsupported global: getattr({owner}, {name!r})')
+
     multiarray = importlib.import_module('numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray')
     dtypes = [type(np.dtype(name)) for name in ('bool', 'uint8', 'int32', 'int64', 'float16', 'float32', 'float64')]
     torch.serialization.add_safe_globals(
-        [HistoryBuffer, np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar, *dtypes])
+        [(history_buffer_method, 'builtins.getattr'), HistoryBuffer, np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar, *dtypes])
 
 
 def keep_weights_only() -> None:

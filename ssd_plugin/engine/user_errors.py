@@ -121,10 +121,11 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
         return '; '.join(_broken_annotations(cfg)) or None
     damaged = isinstance(error, (pickle.UnpicklingError, EOFError)) or 'PytorchStreamReader' in text or 'central directory' in text
     if damaged:
-        if 'Weights only load failed' in text or 'Unsupported global' in text:
-            return (f'the checkpoint {checkpoint or cfg.get("work_dir")} is refused: it holds more than weights and could run code. '
-                    f'{text.splitlines()[0]}')
-        return f'the checkpoint {checkpoint or "in " + str(cfg.get("work_dir"))} is damaged or no checkpoint: {text.splitlines()[0]}'
+        where = checkpoint or f'in {cfg.get("work_dir")}'
+        foreign = re.search(r'Unsupported (?:global|class|operand)[^.]*', text)
+        if foreign:
+            return f'the checkpoint {where} is refused: it holds more than weights and could run code ({foreign.group()})'
+        return f'the checkpoint {where} is damaged or no checkpoint: {text.splitlines()[0]}'
     return None
 
 

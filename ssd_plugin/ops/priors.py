@@ -81,8 +81,8 @@ def grid_of_priors(shapes: Tensor,
         step: (x, y) pixels from one cell to the next: image side / cells for ((i + .5)/f), or the original release's step for
             (i + .5) * step.
         clip_size: (width, height) of the image in pixels, needed with ``clip``.
-        clip: ``'corners'`` cuts priors at the border as the original release does; ``'centers'`` limits centre and size to the
-            image, as torchvision does; ``None`` leaves them.
+        clip: ``'corners'`` cuts priors at the border as the original release can; ``'centers'`` limits centre and size to the
+            image; ``'sizes'`` limits the size alone, as torchvision does; ``None`` leaves them.
 
     Returns:
         ``(H * W * A, 4)`` corner form in pixels, in the order rows, columns, priors of the cell.
@@ -97,6 +97,8 @@ def grid_of_priors(shapes: Tensor,
     if clip is None:
         return priors
     limits = torch.tensor([*clip_size, *clip_size], dtype=shapes.dtype, device=shapes.device)
-    if clip == 'centers':
+    if clip in ('centers', 'sizes'):
+        if clip == 'sizes':
+            limits[:2] = torch.inf
         return centers_to_corners(torch.minimum(corners_to_centers(priors).clamp(min=0), limits))
     return torch.minimum(priors.clamp(min=0), limits)

@@ -36,7 +36,7 @@ class DepthwiseBackbone(BaseModule):
                  norm_cfg: dict | None = dict(type='BN'),
                  act_cfg: dict | None = dict(type='ReLU'),
                  init_cfg: dict | list | None = [
-                     dict(type='Kaiming', layer='Conv2d'),
+                     dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
                      dict(type='Constant', val=1, layer='_BatchNorm')
                  ]):
         super().__init__(init_cfg=init_cfg)

@@ -50,7 +50,7 @@ class MultiBoxHead(BaseDenseHead):
                  act_cfg: dict | None = dict(type='ReLU'),
                  train_cfg: dict | None = None,
                  test_cfg: dict | None = None,
-                 init_cfg: dict | list | None = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=0)):
+                 init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
         self.prior_generator = TASK_UTILS.build(prior_generator)

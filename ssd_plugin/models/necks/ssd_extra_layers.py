@@ -58,7 +58,7 @@ class SSDExtraLayers(BaseModule):
                  l2_norm_scale: float | None = None,
                  norm_cfg: dict | None = None,
                  act_cfg: dict | None = dict(type='ReLU'),
-                 init_cfg: dict | list | None = dict(type='Xavier', layer='Conv2d', distribution='uniform')):
+                 init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
         super().__init__(init_cfg=init_cfg)
         num = len(out_channels)
         if mid_channels is None:

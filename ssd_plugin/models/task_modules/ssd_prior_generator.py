@@ -36,7 +36,7 @@ class SSDPriorGenerator:
             where the level's ``aspect_ratios`` is ``None``, the sides of any number of square priors.
         centers: ``'featmap'`` for ((i + .5)/f_w, (j + .5)/f_h) of the image, or ``'step'`` for (i + .5) * stride, as in the
             original release.
-        clip: ``None``, ``'corners'`` or ``'centers'``; see :func:`ssd_plugin.ops.priors.grid_of_priors`.
+        clip: ``None``, ``'corners'``, ``'centers'`` or ``'sizes'``; see :func:`ssd_plugin.ops.priors.grid_of_priors`.
         order: order of the priors within a cell: ``'ssd'``, ``'extra_last'``, ``'tall_first'``, or a list of indices per level;
             see :func:`ssd_plugin.ops.priors.order_indices`.
 
@@ -59,7 +59,7 @@ class SSDPriorGenerator:
                  clip: str | None = None,
                  order: str | Sequence[Sequence[int]] = 'ssd'):
         _one_of('centers', centers, ('featmap', 'step'))
-        _one_of('clip', clip, (None, 'corners', 'centers'))
+        _one_of('clip', clip, (None, 'corners', 'centers', 'sizes'))
         _one_of('scale_to', scale_to, ('sides', 'short', 'long'))
         if sum(value is not None for value in (scales, scale_range, sizes)) != 1:
             raise ValueError(f'give exactly one of scales, scale_range and sizes, got scales={scales}, '

@@ -1,0 +1,39 @@
+# The depthwise detector on drawn shapes (tools/draw_shapes.py), in minutes on a CPU: what tools/demo.sh trains. The recipe is
+# that of ssd_depthwise_bccd.py; evaluated with both VOC's and COCO's metric.
+_base_ = './ssd_depthwise_bccd.py'
+
+data_root = 'data/shapes/'
+classes = ('circle', 'square', 'triangle', 'star')
+model = dict(
+    bbox_head=dict(
+        num_classes=len(classes),
+        # In pixels at 320x240: sides from 19 to 144, evenly in their logarithm.
+        prior_generator=dict(sizes=[(20, 32), (45, 64), (84, 110), (130, 160)])))
+
+voc = dict(data_root=data_root, metainfo=dict(classes=classes))
+train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', **voc))
+val_dataloader = dict(dataset=dict(ann_file='ImageSets/Main/test.txt', **voc))
+val_evaluator = dict(eval_mode='area')
+# The same images from the COCO annotation, which both metrics can read.
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='CocoDataset',
+        data_root=data_root,
+        metainfo=dict(classes=classes),
+        ann_file='instances_test.json',
+        data_prefix=dict(img='JPEGImages/'),
+        test_mode=True,
+        pipeline=_base_.test_pipeline))
+test_evaluator = [
+    dict(type='VOCMetric', metric='mAP', eval_mode='area'),
+    dict(type='CocoMetric', ann_file=data_root + 'instances_test.json', metric='bbox')
+]
+
+max_iters = 1000
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 2)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
+]
+default_hooks = dict(checkpoint=dict(interval=max_iters // 2), logger=dict(interval=25))

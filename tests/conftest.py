@@ -1,0 +1,46 @@
+"""Fixtures that several tests share."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+import torch
+from mmengine.registry import init_default_scope
+from ssd_plugin.datasets.shapes import draw_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / 'configs'
+TOP_LEVEL_CONFIGS = sorted(path.name for path in CONFIGS.glob('*.py'))
+
+
+@pytest.fixture(autouse=True)
+def mmdet_scope():
+    """Names are looked up in MMDetection's registries; random tensors are the same in every run."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory) -> Path:
+    """A small drawn data set in VOC and COCO layout."""
+    folder = tmp_path_factory.mktemp('data') / 'shapes'
+    draw_dataset(folder, dict(train=12, test=4), seed=1)
+    return folder
+
+
+@pytest.fixture
+def run_tool(tmp_path):
+    """Run a tool as a user does, from another folder; gives the finished process."""
+
+    def run(*command: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess:
+        program = [sys.executable] if command[0].endswith('.py') else ['bash']
+        return subprocess.run([*program, str(ROOT / 'tools' / command[0]), *map(str, command[1:])],
+                              cwd=cwd,
+                              env={**os.environ, 'PYTHON': sys.executable, **environment},
+                              capture_output=True,
+                              text=True,
+                              timeout=600)
+
+    return run

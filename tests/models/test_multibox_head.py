@@ -1,0 +1,292 @@
+import copy
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.config import Config, ConfigDict
+from mmengine.structures import InstanceData
+from ssd_plugin.ops.boxes import encode
+from ssd_plugin.ops.matching import match_priors
+from ssd_plugin.ops.multibox_loss import multibox_loss
+
+from conftest import CONFIGS
+
+SIZE = 64
+HEAD = dict(
+    type='MultiBoxHead',
+    num_classes=3,
+    in_channels=(8, 8),
+    prior_generator=dict(
+        type='SSDPriorGenerator',
+        input_size=SIZE,
+        strides=[16, 32],
+        sizes=[(20, 30), (40, 50)],
+        aspect_ratios=[[2], [2]],
+        centers='step'),
+    matcher=dict(type='SSDMatcher', ignored='match'))
+TEST_CFG = ConfigDict(score_thr=0.01, nms_pre=400, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200)
+THEIR_PRIORS = dict(
+    type='SSDAnchorGenerator', scale_major=False, strides=[16, 32], ratios=[[2], [2]], min_sizes=[20, 40], max_sizes=[30, 50])
+THEIR_CODER = dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2])
+
+
+def build_head(**options):
+    head = MODELS.build({**copy.deepcopy(HEAD), 'test_cfg': TEST_CFG, **options})
+    head.init_weights()
+    return head
+
+
+def their_head(prior_generator, bbox_coder):
+    """MMDetection's SSDHead around given parts."""
+    head = MODELS.build(
+        dict(
+            type='SSDHead',
+            num_classes=3,
+            in_channels=(8, 8),
+            anchor_generator=prior_generator,
+            bbox_coder=bbox_coder,
+            train_cfg=ConfigDict(
+                assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0., gt_max_assign_all=False),
+                sampler=dict(type='PseudoSampler'),
+                smoothl1_beta=1.,
+                allowed_border=-1,
+                pos_weight=-1,
+                neg_pos_ratio=3),
+            test_cfg=TEST_CFG))
+    # Its prediction reads an attribute that it does not set.
+    head.loss_cls = None
+    return head
+
+
+def features(batch=2):
+    return [torch.randn(batch, 8, 4, 4), torch.randn(batch, 8, 2, 2)]
+
+
+def ground_truth(*images, labels=None):
+    boxes = [torch.tensor(image, dtype=torch.float32).reshape(-1, 4) for image in images]
+    labels = labels or [[i % 3 for i in range(len(image))] for image in images]
+    return [InstanceData(bboxes=b, labels=torch.tensor(c, dtype=torch.long)) for b, c in zip(boxes, labels)]
+
+
+def metas(batch=2, shape=(SIZE, SIZE), **more):
+    return [dict(img_shape=shape, pad_shape=shape, batch_input_shape=shape, **more) for _ in range(batch)]
+
+
+OBJECTS = ([[4., 4., 28., 24.], [30., 20., 62., 60.]], [[10., 10., 50., 50.]])
+
+
+def test_loss_is_that_of_priors_matched_encoded_and_summed():
+    head, feats = build_head(), features()
+    losses = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    logits, deltas = (torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, n) for m in maps], 1) for maps, n in zip(head(feats), (4, 4)))
+    priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
+    labels, targets = torch.full((2, len(priors)), 3), torch.zeros(2, len(priors), 4)
+    for image, instances in enumerate(ground_truth(*OBJECTS)):
+        matches = match_priors(priors, instances.bboxes[None], torch.ones(1, len(instances), dtype=torch.bool))[0]
+        for p in (matches >= 0).nonzero().flatten().tolist():
+            labels[image, p] = instances.labels[matches[p]]
+            targets[image, p] = encode(priors[p], instances.bboxes[matches[p]], 0.1, 0.2)
+    sums = multibox_loss(logits, deltas, labels, targets)
+    torch.testing.assert_close(losses['loss_cls'], sums.cls / sums.num_positives)
+    torch.testing.assert_close(losses['loss_bbox'], sums.bbox / sums.num_positives)
+
+
+def test_alpha_weighs_the_boxes_alone():
+    feats = features()
+    head = build_head()
+    doubled = build_head(loss_multibox=dict(type='MultiBoxLoss', alpha=2.))
+    doubled.load_state_dict(head.state_dict())
+    one, two = (h.loss_by_feat(*h(feats), ground_truth(*OBJECTS), metas()) for h in (head, doubled))
+    torch.testing.assert_close(two['loss_bbox'], 2 * one['loss_bbox'])
+    torch.testing.assert_close(two['loss_cls'], one['loss_cls'])
+
+
+@pytest.mark.parametrize('images', [([], []), ([[5., 5., 5., 5.]], [])])
+def test_batch_without_usable_objects_gives_zero_loss_and_zero_gradients(images):
+    head = build_head()
+    losses = head.loss_by_feat(*head(features()), ground_truth(*images), metas())
+    sum(losses.values()).backward()
+    assert all(loss == 0 for loss in losses.values())
+    assert all(p.grad is not None and not p.grad.any() for p in head.parameters())
+
+
+def test_background_is_mined_from_empty_images_when_asked():
+    head = build_head(loss_multibox=dict(type='MultiBoxLoss', negatives_if_empty=10))
+    losses = head.loss_by_feat(*head(features()), ground_truth([], []), metas())
+    assert losses['loss_cls'] > 0 and losses['loss_bbox'] == 0
+
+
+def test_box_without_area_leaves_the_loss_as_it_is_without_it():
+    head, feats = build_head(), features()
+    with_bad = ([[4., 4., 28., 24.], [30., 30., 30., 30.]], OBJECTS[1])
+    bad = head.loss_by_feat(*head(feats), ground_truth(*with_bad), metas())
+    good = head.loss_by_feat(*head(feats), ground_truth([OBJECTS[0][0]], OBJECTS[1]), metas())
+    torch.testing.assert_close(bad, good)
+
+
+@pytest.mark.parametrize('ignored, trains', [('match', True), ('exclude', False), ('background', False)])
+def test_difficult_objects_train_when_told_to(ignored, trains):
+    head = build_head(matcher=dict(type='SSDMatcher', ignored=ignored))
+    feats, difficult = features(1), ground_truth([[10., 10., 50., 50.]])
+    losses = head.loss_by_feat(*head(feats), ground_truth([]), metas(1), difficult)
+    assert bool(losses['loss_bbox'] > 0) == trains
+
+
+def test_box_types_of_mmdetection_give_the_same_loss():
+    head, feats = build_head(), features()
+    plain = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    wrapped = ground_truth(*OBJECTS)
+    for instances in wrapped:
+        instances.bboxes = HorizontalBoxes(instances.bboxes)
+    torch.testing.assert_close(head.loss_by_feat(*head(feats), wrapped, metas()), plain)
+
+
+def test_outputs_and_loss_equal_mmdetections_head():
+    theirs, ours = their_head(THEIR_PRIORS, THEIR_CODER), build_head()
+    ours.load_state_dict(theirs.state_dict())
+    feats = features()
+    torch.testing.assert_close(ours(feats), theirs(feats))
+    found = ours.loss_by_feat(*ours(feats), ground_truth(*OBJECTS), metas())
+    expected = theirs.loss_by_feat(*theirs(feats), ground_truth(*OBJECTS), metas(), [InstanceData(bboxes=torch.zeros(0, 4))] * 2)
+    torch.testing.assert_close(found['loss_cls'], sum(expected['loss_cls']).squeeze())
+    torch.testing.assert_close(found['loss_bbox'], sum(expected['loss_bbox']))
+
+
+def test_predictions_equal_mmdetections_head():
+    theirs, ours = their_head(THEIR_PRIORS, THEIR_CODER), build_head()
+    ours.load_state_dict(theirs.state_dict())
+    feats = [5 * f for f in features()]
+    more = dict(scale_factor=(2., 0.5))
+    expected = theirs.predict_by_feat(*theirs(feats), batch_img_metas=metas(**more), rescale=True)
+    found = ours.predict_by_feat(*ours(feats), batch_img_metas=metas(**more), rescale=True)
+    for a, b in zip(found, expected):
+        assert len(a) and torch.equal(a.labels, b.labels)
+        torch.testing.assert_close(a.scores, b.scores)
+        torch.testing.assert_close(a.bboxes, b.bboxes, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize('prior_generator', [HEAD['prior_generator'], THEIR_PRIORS])
+@pytest.mark.parametrize('bbox_coder', [dict(type='VarianceBBoxCoder'), THEIR_CODER])
+def test_priors_and_coders_are_exchanged_both_ways(prior_generator, bbox_coder):
+    feats = features()
+    ours = build_head(prior_generator=prior_generator, bbox_coder=bbox_coder)
+    theirs = their_head(prior_generator, bbox_coder)
+    theirs.load_state_dict(ours.state_dict())
+    reference = build_head()
+    reference.load_state_dict(ours.state_dict())
+    expected = reference.loss_by_feat(*reference(feats), ground_truth(*OBJECTS), metas())
+    found = ours.loss_by_feat(*ours(feats), ground_truth(*OBJECTS), metas())
+    torch.testing.assert_close(found, expected)
+    other = theirs.loss_by_feat(*theirs(feats), ground_truth(*OBJECTS), metas(), [InstanceData(bboxes=torch.zeros(0, 4))] * 2)
+    torch.testing.assert_close(sum(other['loss_cls']).squeeze(), expected['loss_cls'])
+    for a, b in zip(
+            ours.predict_by_feat(*ours(feats), batch_img_metas=metas()),
+            theirs.predict_by_feat(*theirs(feats), batch_img_metas=metas())):
+        torch.testing.assert_close(a.scores, b.scores)
+
+
+def test_retina_head_runs_with_our_priors_and_coder():
+    head = MODELS.build(
+        dict(
+            type='RetinaHead',
+            num_classes=3,
+            in_channels=8,
+            feat_channels=8,
+            stacked_convs=1,
+            anchor_generator=HEAD['prior_generator'],
+            bbox_coder=dict(type='VarianceBBoxCoder'),
+            train_cfg=ConfigDict(
+                assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0),
+                sampler=dict(type='PseudoSampler'),
+                allowed_border=-1,
+                pos_weight=-1,
+                debug=False),
+            test_cfg=ConfigDict(nms_pre=100, score_thr=0., nms=dict(type='nms', iou_threshold=0.5), max_per_img=10, min_bbox_size=0)))
+    feats = features()
+    losses = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    assert all(sum(value).isfinite() for value in losses.values())
+    assert len(head.predict_by_feat(*head(feats), batch_img_metas=metas())[0]) == 10
+
+
+def test_detections_stay_in_the_image_and_come_best_first():
+    head = build_head()
+    found = head.predict_by_feat(*head([9 * f for f in features()]), batch_img_metas=metas(shape=(40, 50)))
+    for image in found:
+        assert (image.bboxes >= 0).all() and (image.bboxes[:, ::2] <= 50).all() and (image.bboxes[:, 1::2] <= 40).all()
+        assert torch.equal(image.scores, image.scores.sort(descending=True).values)
+
+
+def test_test_cfg_bounds_scores_numbers_and_sizes():
+    head, feats = build_head(), [5 * f for f in features()]
+    cfg = ConfigDict(TEST_CFG, score_thr=0.3, max_per_img=5, min_bbox_size=12)
+    for image in head.predict_by_feat(*head(feats), batch_img_metas=metas(), cfg=cfg):
+        assert len(image) <= 5 and (image.scores >= 0.3).all() and (image.bboxes[:, 2:] - image.bboxes[:, :2] > 12).all()
+    all_of_them = head.predict_by_feat(*head(feats), batch_img_metas=metas(), cfg=ConfigDict(score_thr=0.), with_nms=False)
+    assert len(all_of_them[0]) == 80 * 3
+
+
+def test_other_suppression_is_refused_by_name():
+    head = build_head(test_cfg=ConfigDict(nms=dict(type='soft_nms')))
+    with pytest.raises(ValueError, match='soft_nms'):
+        head.predict_by_feat(*head(features()), batch_img_metas=metas())
+
+
+def test_predictors_differ_by_level():
+    head = build_head(predictor=['separable', 'dense'])
+    assert {name for name, _ in head.cls_convs.named_parameters()} == {
+        '0.0.conv.weight', '0.0.conv.bias', '0.1.weight', '0.1.bias', '1.0.weight', '1.0.bias'
+    }
+    assert head.cls_convs[0][0].conv.groups == 8 and head.cls_convs[1][0].kernel_size == (3, 3)
+
+
+@pytest.mark.parametrize('options', [dict(in_channels=(8, 8, 8)), dict(predictor=['dense'])])
+def test_levels_that_do_not_agree_are_refused(options):
+    with pytest.raises(ValueError, match='levels do not agree'):
+        build_head(**options)
+
+
+def test_unknown_predictor_is_refused():
+    with pytest.raises(ValueError, match='thick'):
+        build_head(predictor='thick')
+
+
+def test_loss_path_compiles_without_a_graph_break():
+    head = build_head(matcher=dict(type='SSDMatcher', ignored='exclude'))
+    priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
+
+    def loss(logits, deltas, boxes, classes, ignored):
+        from ssd_plugin.models.heads.multibox_head import _targets
+        matches = head.matcher(priors, boxes, classes >= 0, ignored)
+        labels, matched = _targets(matches, boxes, classes, 3)
+        return head.loss_multibox(logits, deltas, labels, head.bbox_coder.encode(priors.expand_as(matched), matched))
+
+    inputs = (torch.randn(2, len(priors), 4), torch.randn(2, len(priors), 4), torch.tensor([OBJECTS[0]] * 2), torch.tensor([[0, 2], [1, -1]]),
+              torch.zeros(2, 2, dtype=torch.bool))
+    compiled = torch.compile(loss, fullgraph=True, backend='eager')
+    torch.testing.assert_close(compiled(*inputs), loss(*inputs))
+
+
+def test_detector_trains_predicts_and_gives_tensors():
+    cfg = Config.fromfile(CONFIGS / 'ssd_depthwise_320x240_voc.py').model
+    detector = MODELS.build(cfg)
+    sample = DetDataSample(metainfo=dict(img_shape=(240, 320), scale_factor=(1., 1.), batch_input_shape=(240, 320)))
+    sample.gt_instances, = ground_truth([[20., 20., 120., 150.]])
+    sample.ignored_instances, = ground_truth([])
+    image = torch.rand(1, 3, 240, 320)
+    losses = detector.loss(image, [sample])
+    assert set(losses) == {'loss_cls', 'loss_bbox'} and all(loss > 0 for loss in losses.values())
+    logits, deltas = detector(image, mode='tensor')
+    assert logits[0].shape == (1, 4 * 21, 30, 40) and deltas[3].shape == (1, 4 * 4, 4, 5)
+    assert detector.eval().predict(image, [sample])[0].pred_instances.bboxes.shape[1] == 4
+
+
+def test_normalizer_is_the_mean_over_ranks(monkeypatch):
+    head, feats = build_head(), features()
+    alone = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    monkeypatch.setattr('ssd_plugin.models.losses.multibox_loss.reduce_mean', lambda value: value * 2)
+    shared = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    torch.testing.assert_close(shared['loss_cls'] * 2, alone['loss_cls'])
+
+

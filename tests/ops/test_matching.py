@@ -1,0 +1,95 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ssd_plugin.ops.boxes import pairwise_iou
+from ssd_plugin.ops.matching import BACKGROUND, match_priors, priors_in_regions
+
+
+def match_one_by_one(priors, boxes, threshold, unique):
+    """The definition, one image and one object after another."""
+    iou = pairwise_iou(boxes, priors)
+    matches = [BACKGROUND] * len(priors)
+    for p in range(len(priors)):
+        best = max(range(len(boxes)), key=lambda g: (iou[g, p], -g), default=None)
+        if best is not None and iou[best, p] >= threshold:
+            matches[p] = best
+    forced = {}
+    if unique:
+        left = {(g, p): float(iou[g, p]) for g in range(len(boxes)) for p in range(len(priors))}
+        while left:
+            (g, p), value = max(left.items(), key=lambda item: (item[1], -item[0][0], -item[0][1]))
+            if value <= 0:
+                break
+            forced[p] = g
+            left = {pair: v for pair, v in left.items() if pair[0] != g and pair[1] != p}
+    else:
+        for g in range(len(boxes)):
+            p = max(range(len(priors)), key=lambda p: (iou[g, p], -p))
+            if iou[g, p] > 0 and (p not in forced or iou[g, p] > iou[forced[p], p]):
+                forced[p] = g
+    for p, g in forced.items():
+        matches[p] = g
+    return matches
+
+
+# Few coordinates, so that ties and shared best priors are common.
+boxes_strategy = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)).map(
+        lambda b: [10. * b[0], 10. * b[1], 10. * (b[0] + b[2]), 10. * (b[1] + b[3])]),
+    max_size=5)
+grid = torch.tensor([[10. * x, 10. * y, 10. * (x + w), 10. * (y + h)] for x in range(4) for y in range(4)
+                     for w, h in ((1, 1), (2, 2), (2, 1))])
+
+
+def pad(images):
+    size = max(len(image) for image in images)
+    boxes = torch.tensor([image + [[7., 7., 33., 33.]] * (size - len(image)) for image in images]).reshape(len(images), size, 4)
+    valid = torch.tensor([[g < len(image) for g in range(size)] for image in images], dtype=torch.bool).reshape(len(images), size)
+    return boxes, valid
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(boxes_strategy, min_size=1, max_size=3), st.booleans(), st.sampled_from([0.3, 0.5]))
+def test_batch_equals_the_definition_ties_included(images, unique, threshold):
+    boxes, valid = pad(images)
+    found = match_priors(grid, boxes, valid, threshold, unique)
+    expected = [match_one_by_one(grid, torch.tensor(image).reshape(-1, 4), threshold, unique) for image in images]
+    assert found.tolist() == expected
+
+
+def test_of_two_objects_that_want_a_prior_the_closer_one_has_it():
+    priors = torch.tensor([[0., 0., 10., 10.], [50., 50., 60., 60.]])
+    boxes, valid = pad([[[0., 0., 4., 4.], [0., 0., 6., 6.]]])
+    assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND]]
+
+
+def test_unique_gives_the_other_its_next_best():
+    priors = torch.tensor([[0., 0., 10., 10.], [0., 0., 20., 20.]])
+    boxes, valid = pad([[[0., 0., 4., 4.], [0., 0., 6., 6.]]])
+    assert match_priors(priors, boxes, valid, unique=True).tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize('unique', [False, True])
+def test_image_without_objects_is_background(unique):
+    boxes, valid = torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.bool)
+    assert (match_priors(grid, boxes, valid, unique=unique) == BACKGROUND).all()
+    boxes, valid = pad([[[0., 0., 10., 10.]], []])
+    assert (match_priors(grid, boxes, valid, unique=unique)[1] == BACKGROUND).all()
+
+
+@pytest.mark.parametrize('unique', [False, True])
+@pytest.mark.parametrize('bad', [[5., 5., 5., 5.], [9., 9., 5., 5.], [float('nan')] * 4, [0., 0., float('inf'), 9.], [900., 900., 950., 950.]])
+def test_unusable_box_is_left_out_and_harms_no_other(bad, unique):
+    boxes, valid = pad([[bad, [0., 0., 10., 10.]]])
+    found = match_priors(grid, boxes, valid, unique=unique)
+    alone = match_priors(grid, boxes[:, 1:], valid[:, 1:], unique=unique)
+    torch.testing.assert_close(found, torch.where(alone >= 0, alone + 1, alone))
+
+
+def test_priors_inside_a_region_by_their_own_area():
+    priors = torch.tensor([[0., 0., 10., 10.], [5., 0., 15., 10.], [6., 0., 16., 10.], [0., 0., 100., 100.]])
+    regions, valid = pad([[[0., 0., 10., 10.]]])
+    assert priors_in_regions(priors, regions, valid, 0.5).tolist() == [[True, True, False, False]]
+    assert not priors_in_regions(priors, regions, ~valid, 0.5).any()
+    assert not priors_in_regions(priors, torch.zeros(1, 0, 4), torch.zeros(1, 0, dtype=torch.bool), 0.5).any()
