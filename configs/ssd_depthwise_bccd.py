@@ -58,13 +58,14 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator
 
-max_iters = 2400
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
+max_iters = 4500
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1500)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4),
+    # From scratch in a few minutes: AdamW at a high rate learns several times faster here than SGD at any.
+    optimizer=dict(type='AdamW', lr=0.02, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.),
     clip_grad=dict(max_norm=10))
 param_scheduler = [
@@ -72,7 +73,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
-default_hooks = dict(checkpoint=dict(interval=400))
+default_hooks = dict(checkpoint=dict(interval=1500))
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='ChannelsLastHook'),

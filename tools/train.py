@@ -7,9 +7,10 @@ import argparse
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from ssd_plugin.engine.launch import add_run_arguments, build_train_dataloader, load_config
+from ssd_plugin.engine.launch import add_run_arguments, load_config
 from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
 
 
@@ -30,6 +31,8 @@ def main() -> None:
     setup_cache_size_limit_of_dynamo()
     cfg = load_config(args, ('train', 'val'))
     if args.amp:
+        if get_device() == 'cpu':
+            raise UserError('--amp trains on a GPU only, and there is none here')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
@@ -43,7 +46,6 @@ def main() -> None:
 
     with explained(cfg, cfg.load_from):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        build_train_dataloader(runner)
         runner.train()
 
 

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
-from mmengine.runner import Runner
 
 from .user_errors import UserError, check_data_paths
 
@@ -75,19 +74,3 @@ def _rebase(value, old: str, new: str):
     if isinstance(value, str) and value.startswith(old):
         return new + value[len(old):]
     return value
-
-
-def build_train_dataloader(runner: Runner) -> None:
-    """Build the training data loader early: a data set without images would hang an infinite sampler for ever.
-
-    Raises:
-        UserError: there is no image to train on.
-    """
-    seed = getattr(runner, 'seed', None)
-    diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)
-    runner._train_dataloader = runner.build_dataloader(runner._train_dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
-    dataset = runner._train_dataloader.dataset
-    if len(dataset) == 0:
-        raise UserError('the training data set has no image with an object of the classes '
-                        f'{dataset.metainfo.get("classes")} (train_dataloader.dataset). Do its metainfo.classes match the names '
-                        'in the annotations?')

@@ -1,0 +1,71 @@
+import pytest
+from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
+from mmengine.config import Config
+from ssd_plugin.engine.user_errors import leaf_datasets
+
+from conftest import CONFIGS, TOP_LEVEL_CONFIGS
+
+
+@pytest.fixture(params=TOP_LEVEL_CONFIGS)
+def cfg(request):
+    return Config.fromfile(CONFIGS / request.param)
+
+
+def split_of(cfg, split):
+    return [dataset for _, dataset in leaf_datasets(cfg[f'{split}_dataloader'].dataset, split)]
+
+
+def test_every_part_is_registered_and_builds(cfg):
+    cfg.model.backbone.init_cfg = None
+    MODELS.build(cfg.model)
+    for hook in cfg.custom_hooks:
+        assert HOOKS.get(hook.type)
+    for split in ('train', 'val', 'test'):
+        for dataset in split_of(cfg, split):
+            assert DATASETS.get(dataset.type)
+            for step in dataset.pipeline:
+                TRANSFORMS.build(step)
+
+
+def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):
+    size = cfg.model.bbox_head.prior_generator.input_size
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    for split in ('train', 'val', 'test'):
+        for dataset in split_of(cfg, split):
+            assert [tuple(step.scale) for step in dataset.pipeline if step.type == 'Resize'][-1] == size
+
+
+def test_head_has_as_many_classes_as_the_data(cfg):
+    for split in ('train', 'val', 'test'):
+        for dataset in split_of(cfg, split):
+            classes = dataset.get('metainfo', {}).get('classes') or DATASETS.get(dataset.type).METAINFO['classes']
+            assert len(classes) == cfg.model.bbox_head.num_classes
+
+
+def test_ground_truth_of_evaluation_stays_in_pixels_of_the_original(cfg):
+    for dataset in split_of(cfg, 'test'):
+        types = [step.type for step in dataset.pipeline]
+        assert types.index('LoadAnnotations') > types.index('Resize')
+
+
+@pytest.mark.parametrize('name, iterations, milestones', [('ssd300_voc.py', 120000, [80000, 100000]),
+                                                          ('ssd512_voc.py', 120000, [80000, 100000]),
+                                                          ('ssd300_coco.py', 400000, [280000, 360000]),
+                                                          ('ssd512_coco.py', 400000, [280000, 360000])])
+def test_schedule_is_that_of_the_original_release(name, iterations, milestones):
+    cfg = Config.fromfile(CONFIGS / name)
+    assert cfg.train_cfg.max_iters == iterations and cfg.train_dataloader.batch_size == 32
+    assert cfg.param_scheduler[1].milestones == milestones and cfg.param_scheduler[1].gamma == 0.1
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4)
+    assert cfg.optim_wrapper.paramwise_cfg == dict(bias_lr_mult=2., bias_decay_mult=0.)
+    assert cfg.auto_scale_lr.base_batch_size == 32
+    assert cfg.model.test_cfg == dict(score_thr=0.01, nms_pre=400, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200)
+
+
+def test_voc_trains_on_both_years_and_on_difficult_objects_and_scores_as_in_2007():
+    cfg = Config.fromfile(CONFIGS / 'ssd300_voc.py')
+    assert [dataset.ann_file for dataset in split_of(cfg, 'train')
+            ] == ['VOC2007/ImageSets/Main/trainval.txt', 'VOC2012/ImageSets/Main/trainval.txt']
+    assert cfg.model.bbox_head.matcher.ignored == 'match'
+    assert cfg.val_evaluator == dict(type='VOCMetric', metric='mAP', eval_mode='11points')
+    assert split_of(cfg, 'test')[0].ann_file == 'VOC2007/ImageSets/Main/test.txt'

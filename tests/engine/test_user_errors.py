@@ -1,0 +1,99 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+QUICK = ('train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
+         'train_dataloader.persistent_workers=False')
+
+
+@pytest.fixture
+def data(shapes, tmp_path):
+    """A copy of the drawn data, to be broken."""
+    return shutil.copytree(shapes, tmp_path / 'data')
+
+
+def message_of(result):
+    """The one line that a tool ends with; there is no traceback."""
+    assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith('error: ')
+    return line
+
+
+def train(run_tool, data, *options):
+    return run_tool('train.py', CONFIG, '--cfg-options', f'data_root={data}', *QUICK, *options)
+
+
+def test_missing_data_set_names_folder_key_and_remedy(run_tool, tmp_path):
+    message = message_of(train(run_tool, tmp_path / 'nowhere'))
+    assert 'nowhere' in message and 'train_dataloader.dataset.data_root' in message and '--cfg-options data_root' in message
+
+
+def test_missing_annotation_names_file_and_key(run_tool, data):
+    (data / 'ImageSets/Main/train.txt').unlink()
+    message = message_of(train(run_tool, data))
+    assert str(data / 'ImageSets/Main/train.txt') in message and 'train_dataloader.dataset.ann_file' in message
+
+
+def test_missing_image_names_file_and_list(run_tool, data):
+    shutil.rmtree(data / 'JPEGImages')
+    (data / 'JPEGImages').mkdir()
+    message = message_of(train(run_tool, data))
+    assert '.jpg is missing' in message and 'train_dataloader.dataset.ann_file' in message
+
+
+def test_missing_image_in_a_worker_is_named_too(run_tool, data):
+    shutil.rmtree(data / 'JPEGImages')
+    (data / 'JPEGImages').mkdir()
+    message = message_of(train(run_tool, data, 'train_dataloader.num_workers=1'))
+    assert '.jpg is missing' in message
+
+
+def test_image_that_is_none_is_named(run_tool, data):
+    for path in (data / 'JPEGImages').iterdir():
+        path.write_bytes(b'no image')
+    assert 'cannot be read' in message_of(train(run_tool, data))
+
+
+def test_broken_xml_is_named(run_tool, data):
+    name = (data / 'ImageSets/Main/train.txt').read_text().split()[3]
+    (data / 'Annotations' / f'{name}.xml').write_text('<annotation>')
+    assert str(data / 'Annotations' / f'{name}.xml') in message_of(train(run_tool, data))
+
+
+def test_missing_xml_is_named(run_tool, data):
+    name = (data / 'ImageSets/Main/train.txt').read_text().split()[3]
+    (data / 'Annotations' / f'{name}.xml').unlink()
+    assert f'{name}.xml is missing' in message_of(train(run_tool, data))
+
+
+def test_wrong_class_names_are_an_error_and_do_not_hang(run_tool, data):
+    for path in (data / 'Annotations').iterdir():
+        path.write_text(path.read_text().replace('<name>', '<name>big '))
+    assert 'metainfo.classes' in message_of(train(run_tool, data))
+
+
+def test_missing_config_and_checkpoint_are_named(run_tool, data):
+    assert 'nowhere.py' in message_of(run_tool('train.py', 'nowhere.py'))
+    assert 'ssd300_voc.py' in message_of(run_tool('train.py', 'ssd_plugin::ssd299_voc.py'))
+    assert 'nowhere.pth (--resume)' in message_of(
+        run_tool('train.py', CONFIG, '--resume', 'nowhere.pth', '--cfg-options', f'data_root={data}'))
+    assert 'nowhere.pth (checkpoint)' in message_of(run_tool('test.py', CONFIG, 'nowhere.pth', '--cfg-options', f'data_root={data}'))
+
+
+def test_damaged_checkpoint_is_named(run_tool, data, tmp_path):
+    path = tmp_path / 'iter_9.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1000))), path)
+    path.write_bytes(path.read_bytes()[:2000])
+    assert 'iter_9.pth is damaged' in message_of(run_tool('test.py', CONFIG, path, '--cfg-options', f'data_root={data}'))
+
+
+def test_broken_coco_json_is_named(run_tool, data, tmp_path):
+    checkpoint = tmp_path / 'iter_1.pth'
+    torch.save({}, checkpoint)
+    (data / 'instances_test.json').write_text(json.dumps(dict(images=[]))[:-1])
+    assert str(data / 'instances_test.json') in message_of(
+        run_tool('test.py', CONFIG, checkpoint, '--cfg-options', f'data_root={data}'))

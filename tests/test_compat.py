@@ -1,0 +1,196 @@
+import importlib.metadata
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import mmcv.ops
+import pytest
+import torch
+import torchvision
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+from ssd_plugin import compat
+
+from conftest import ROOT, TOP_LEVEL_CONFIGS
+
+STANDS_IN = isinstance(sys.modules['mmcv._ext'], compat._OpsStandIn)
+needs_stand_in = pytest.mark.skipif(not STANDS_IN, reason='this mmcv has compiled ops')
+
+
+def run_python(code, **options):
+    return subprocess.run([sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True, **options)
+
+
+def test_mmdetection_imports_and_nms_is_torchvisions():
+    boxes = torch.rand(50, 4) * 50
+    boxes[:, 2:] += boxes[:, :2]
+    scores = torch.rand(50)
+    _, keep = mmcv.ops.nms(boxes, scores, 0.5)
+    assert torch.equal(keep, torchvision.ops.nms(boxes, scores, 0.5))
+
+
+@needs_stand_in
+def test_nms_with_inclusive_pixels_counts_both_ends():
+    # 0..9 and 5..14 share 5 of 15 pixels when both ends count, 4 of 14 otherwise.
+    boxes, scores = torch.tensor([[0., 0., 9., 0.], [5., 0., 14., 0.]]), torch.tensor([0.9, 0.8])
+    assert len(mmcv.ops.nms(boxes, scores, 0.32, offset=1)[1]) == 1
+    assert len(mmcv.ops.nms(boxes, scores, 0.34, offset=1)[1]) == 2
+
+
+@needs_stand_in
+def test_other_op_names_itself_and_the_remedy():
+    with pytest.raises(NotImplementedError, match="'roi_align_forward'.*mmcv==2.1.0"):
+        sys.modules['mmcv._ext'].roi_align_forward(1)
+
+
+@needs_stand_in
+def test_environment_report_works():
+    from mmdet.utils import collect_env
+    assert 'MMDetection' in collect_env()
+
+
+def test_compiled_ops_win_where_they_exist():
+    # A module of that name stands for compiled ops.
+    result = run_python(
+        '''
+        import sys, types, importlib.machinery, importlib.util
+        import mmcv
+        compiled = types.ModuleType('mmcv._ext')
+        compiled.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', None)
+        def lookup(name):
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return print
+        compiled.__getattr__ = lookup
+        sys.modules['mmcv._ext'] = compiled
+        import ssd_plugin
+        assert sys.modules['mmcv._ext'] is compiled
+        ''')
+    assert result.returncode == 0, result.stderr
+
+
+def test_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
+    import numpy as np
+    history = HistoryBuffer([1., 2., 3.], [1, 1, 1])
+    path = tmp_path / 'iter_1.pth'
+    torch.save(dict(message_hub=dict(log_scalars=dict(loss=history)), lr=np.float64(0.1), seed=np.int64(3)), path)
+    loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    assert loaded['message_hub']['log_scalars']['loss'].mean() == 2. and loaded['lr'] == 0.1
+    assert torch.load(path, weights_only=True)['seed'] == 3
+
+
+class RunsCode:
+
+    def __init__(self, function, *arguments):
+        self.reduced = function, arguments
+
+    def __reduce__(self):
+        return self.reduced
+
+
+@pytest.mark.parametrize('make', [
+    lambda marker: RunsCode(open, marker, 'w'),
+    lambda marker: RunsCode(getattr, HistoryBuffer, '__init__'),
+    lambda marker: RunsCode(getattr, dict, 'fromkeys'),
+])
+def test_checkpoint_that_runs_code_is_refused_on_both_stacks(make, tmp_path):
+    marker = tmp_path / 'ran'
+    path = tmp_path / 'evil.pth'
+    torch.save(dict(state_dict=make(str(marker))), path)
+    with pytest.raises(pickle.UnpicklingError):
+        CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize('name', ['ssd300_voc.py', '_base_/default_runtime.py'])
+def test_config_outside_the_repository_inherits_by_name(name, tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = 'ssd_plugin::{name}'\ndefault_hooks = dict(logger=dict(interval=7))\n"
+                    'hooks = _base_.custom_hooks\n')
+    cfg = Config.fromfile(path)
+    assert cfg.default_hooks.logger == dict(type='LoggerHook', interval=7)
+    # A scope would send the lookup of the components to a registry that does not exist.
+    assert '_scope_' not in str(cfg._cfg_dict) and cfg.default_scope == 'mmdet'
+
+
+def test_unknown_config_name_lists_those_that_there_are(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'ssd_plugin::ssd299_voc.py'\n")
+    with pytest.raises(FileNotFoundError, match='ssd300_voc.py'):
+        Config.fromfile(path)
+
+
+def test_package_carries_every_config_and_tool():
+    mim = ROOT / 'ssd_plugin/.mim'
+    assert sorted(p.name for p in (mim / 'configs').glob('*.py')) == TOP_LEVEL_CONFIGS
+    assert (mim / 'tools/train.py').is_file()
+
+
+@pytest.mark.parametrize('hide', [True, False])
+def test_mmdetections_configs_resolve_with_and_without_pkg_resources(hide, tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/default_runtime.py'\n")
+    result = run_python(
+        f'''
+        import sys
+        import importlib.util
+        real = importlib.util.find_spec
+        if {hide}:
+            importlib.util.find_spec = lambda name, package=None: None if name == 'pkg_resources' else real(name, package)
+            sys.modules['pkg_resources'] = None
+        import ssd_plugin
+        from mmengine.config import Config
+        assert Config.fromfile('mine.py').default_scope == 'mmdet'
+        ''',
+        cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def versions(monkeypatch, **changed):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name in changed:
+            if changed[name] is None:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return changed[name]
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, 'version', version)
+
+
+@pytest.mark.parametrize('version', ['3.1.0', '4.0.1'])
+def test_version_that_cannot_work_is_named_with_the_remedy(monkeypatch, version):
+    versions(monkeypatch, mmdet=version)
+    with pytest.raises(ImportError, match=rf'mmdet {version}.*Remedy'):
+        compat.check_openmmlab_versions()
+
+
+def test_version_newer_than_tested_is_a_warning(monkeypatch):
+    versions(monkeypatch, mmdet='3.9.0')
+    with pytest.warns(UserWarning, match='mmdet 3.9.0'):
+        compat.check_openmmlab_versions()
+
+
+def test_missing_package_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ImportError, match='mmengine is not installed.*Remedy'):
+        compat.check_openmmlab_versions()
+
+
+def test_torchvision_that_does_not_fit_is_named_with_the_remedy(monkeypatch):
+
+    def fail(name):
+        raise RuntimeError('operator torchvision::nms does not exist')
+
+    monkeypatch.setattr(compat.importlib, 'import_module', fail)
+    monkeypatch.setattr(torch, '__version__', '2.11.0')
+    with pytest.raises(ImportError, match=r'torch 2.11.0 and torchvision .* do not fit.*torchvision==0.26'):
+        compat.check_torch_pair()
+
+
+def test_old_torch_is_refused(monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.5.1')
+    with pytest.raises(ImportError, match='torch >= 2.6'):
+        compat.check_torch_pair()

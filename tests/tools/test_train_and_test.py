@@ -1,0 +1,201 @@
+"""The whole path on tiny data, through the tools and MMEngine's real Runner."""
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from mmdet.registry import DATASETS
+from ssd_plugin.datasets.shapes import CLASSES
+
+CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+
+
+def options(data, iterations=4, **more):
+    values = {
+        'data_root': data,
+        'train_cfg.max_iters': iterations,
+        'train_cfg.val_interval': 2,
+        'train_dataloader.batch_size': 4,
+        'train_dataloader.num_workers': 1,
+        'default_hooks.checkpoint.interval': 2,
+        'default_hooks.logger.interval': 1,
+        'param_scheduler.0.end': 2,
+        'param_scheduler.1.begin': 2,
+        'param_scheduler.1.end': 4,
+        **more
+    }
+    return ['--cfg-options', *(f'{key}={value}' for key, value in values.items())]
+
+
+def output(result):
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def losses(text):
+    return {int(step): float(loss) for step, loss in re.findall(r'Iter\(train\) \[\s*(\d+)/\d+\].*? loss: (\S+)', text)}
+
+
+@pytest.fixture(scope='module')
+def trained(shapes, tmp_path_factory):
+    """A work dir after a short training, by the command line."""
+    from conftest import ROOT
+    import subprocess
+    import sys
+    folder = tmp_path_factory.mktemp('work')
+    result = subprocess.run(
+        [sys.executable, ROOT / 'tools/train.py', CONFIG, '--work-dir', folder / 'run', *options(shapes)],
+        cwd=folder, capture_output=True, text=True)
+    text = output(result)
+    return folder / 'run', text
+
+
+def test_training_logs_evaluates_and_saves(trained):
+    work_dir, text = trained
+    assert sorted(losses(text)) == [1, 2, 3, 4] and 'nan' not in text.lower().replace('finance', '')
+    assert 'pascal_voc/AP50' in text
+    assert {'iter_2.pth', 'iter_4.pth', 'last_checkpoint'} <= {path.name for path in work_dir.iterdir()}
+
+
+def test_resume_goes_on_from_the_newest_checkpoint(trained, shapes, run_tool, tmp_path):
+    work_dir = shutil.copytree(trained[0], tmp_path / 'run')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
+    text = output(run_tool('train.py', CONFIG, '--work-dir', work_dir, '--resume', *options(shapes)))
+    assert sorted(losses(text)) == [3, 4]
+    weights = torch.load(work_dir / 'iter_4.pth', weights_only=True)
+    assert weights['meta']['iter'] == 4 and weights['message_hub']['log_scalars']
+
+
+def test_evaluation_gives_both_metrics_and_dumps_detections(trained, shapes, run_tool, tmp_path):
+    text = output(
+        run_tool('test.py', CONFIG, trained[0] / 'iter_4.pth', '--work-dir', tmp_path / 'test', '--out', tmp_path / 'found.pkl',
+                 '--show-dir', 'pictures', *options(shapes)))
+    assert 'pascal_voc/AP50' in text and 'coco/bbox_mAP_50' in text and (tmp_path / 'found.pkl').is_file()
+    assert len(list((tmp_path / 'test').rglob('pictures/**/*.jpg'))) == 4
+
+
+def test_detect_gives_the_detections_of_the_evaluation(trained, shapes, run_tool, tmp_path):
+    from mmengine.fileio import load
+    output(run_tool('test.py', CONFIG, trained[0] / 'iter_4.pth', '--work-dir', tmp_path / 'test', '--out', tmp_path / 'found.pkl',
+                    *options(shapes)))
+    expected = {str(sample['img_path']).rsplit('/', 1)[-1]: sample['pred_instances'] for sample in load(tmp_path / 'found.pkl')}
+    output(run_tool('detect.py', *(str(shapes / 'JPEGImages' / name) for name in expected), '--config', CONFIG, '--checkpoint',
+                    trained[0] / 'iter_4.pth', '--out-dir', tmp_path / 'out'))
+    found = json.loads((tmp_path / 'out/detections.json').read_text())
+    assert len(found['images']) == len(expected)
+    for image in found['images']:
+        ours = [a for a in found['annotations'] if a['image_id'] == image['id']]
+        theirs = expected[image['file_name'].rsplit('/', 1)[-1]]
+        torch.testing.assert_close(torch.tensor([a['score'] for a in ours]), theirs['scores'], rtol=1e-4, atol=1e-5)
+        corners = torch.tensor([a['bbox'] for a in ours])
+        corners[:, 2:] += corners[:, :2]
+        torch.testing.assert_close(corners, theirs['bboxes'], rtol=1e-3, atol=0.05)
+
+
+def test_detect_reads_folders_and_globs_and_names_unreadable_files(trained, shapes, run_tool, tmp_path):
+    folder = tmp_path / 'in'
+    (folder / 'deep').mkdir(parents=True)
+    names = sorted((shapes / 'JPEGImages').iterdir())[:2]
+    shutil.copy(names[0], folder / 'a.jpg')
+    shutil.copy(names[1], folder / 'deep' / 'a.jpg')
+    (folder / 'broken.png').write_bytes(b'no image')
+    (folder / 'notes.txt').write_text('no image')
+    text = output(run_tool('detect.py', folder, f'{folder}/*.jpg', '--config', CONFIG, '--checkpoint', trained[0] / 'iter_4.pth',
+                           '--out-dir', tmp_path / 'out', '--min-score', '0.2', '--top-k', '3', '--max-overlap', '0.3'))
+    found = json.loads((tmp_path / 'out/detections.json').read_text())
+    assert [image['file_name'] for image in found['images']] == [str(folder / 'a.jpg'), str(folder / 'deep/a.jpg')]
+    assert all(a['score'] >= 0.2 for a in found['annotations']) and len(found['annotations']) <= 6
+    assert {path.name for path in (tmp_path / 'out').glob('*.jpg')} == {'a.jpg', 'a-2.jpg'}
+    assert '1 file(s) could not be read' in text and 'broken.png' in text
+
+
+def test_detect_says_what_matches_nothing(trained, run_tool, tmp_path):
+    result = run_tool('detect.py', 'nowhere/*.jpg', '--config', CONFIG, '--checkpoint', trained[0] / 'iter_4.pth')
+    assert result.returncode == 1 and 'nowhere/*.jpg names no image' in result.stderr and 'Traceback' not in result.stderr
+
+
+def test_mmdetections_inferencer_works_with_config_and_checkpoint(trained, shapes):
+    from mmdet.apis import DetInferencer
+
+    from conftest import CONFIGS
+    inferencer = DetInferencer(
+        str(CONFIGS / 'ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False)
+    image = next((shapes / 'JPEGImages').iterdir())
+    result = inferencer(str(image), no_save_vis=True, no_save_pred=True)['predictions'][0]
+    assert set(result) == {'labels', 'scores', 'bboxes'} and len(result['scores']) == len(result['bboxes']) > 0
+
+
+def test_curves_are_plotted(trained, run_tool, tmp_path):
+    output(run_tool('plot_log.py', trained[0], tmp_path / 'curves.png'))
+    assert (tmp_path / 'curves.png').stat().st_size > 10000
+    result = run_tool('plot_log.py', tmp_path)
+    assert result.returncode == 1 and 'no log' in result.stderr
+
+
+def test_two_processes_without_a_gpu_train_resume_and_evaluate(shapes, run_tool, tmp_path):
+    few = options(shapes, 2, **{'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False})
+    text = output(run_tool('dist_train.sh', CONFIG, '2', '--work-dir', tmp_path / 'run', '--auto-scale-lr', *few, PORT='29611'))
+    assert 'GPU number: 2' in text and sorted(losses(text)) == [1, 2]
+    # 2 processes x 4 images for a rate that stands for 16.
+    assert 'Scaling the original LR by 0.5' in text
+    text = output(run_tool('dist_test.sh', CONFIG, tmp_path / 'run/iter_2.pth', '2', '--work-dir', tmp_path / 'test',
+                           *options(shapes), PORT='29612'))
+    assert 'coco/bbox_mAP_50' in text and re.search(r'\| mAP', text)
+
+
+def test_amp_trains_on_a_gpu_and_says_so_elsewhere(run_tool, shapes, tmp_path):
+    result = run_tool('train.py', CONFIG, '--amp', '--work-dir', tmp_path / 'run', *options(shapes))
+    if torch.cuda.is_available():
+        assert 'AmpOptimWrapper' in output(result)
+    else:
+        assert result.returncode == 1 and result.stderr.strip().endswith('error: --amp trains on a GPU only, and there is none here')
+
+
+def test_a_slurm_job_is_started_with_the_arguments_given(run_tool, tmp_path):
+    fake = tmp_path / 'bin'
+    fake.mkdir()
+    (fake / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (fake / 'srun').chmod(0o755)
+    import os
+    result = run_tool('slurm_train.sh', 'part', 'job', 'configs/a b.py', 'work dir', '--amp', GPUS='16', GPUS_PER_NODE='8',
+                      SRUN_ARGS='--time=1:00 --exclusive', PATH=f'{fake}:{os.environ["PATH"]}')
+    lines = output(result).splitlines()
+    for expected in ('--gres=gpu:8', '--ntasks=16', '--ntasks-per-node=8', '--time=1:00', '--exclusive', 'configs/a b.py', 'work dir', '--amp'):
+        assert expected in lines
+
+
+def rename_classes(shapes, folder, kind):
+    """The drawn data under the names, and in the folders, that the VOC and COCO configs expect."""
+    if kind == 'voc':
+        for year in ('VOC2007', 'VOC2012'):
+            copy = shutil.copytree(shapes, folder / year)
+            shutil.copy(copy / 'ImageSets/Main/train.txt', copy / 'ImageSets/Main/trainval.txt')
+            for path in (copy / 'Annotations').iterdir():
+                text = path.read_text()
+                for old, new in zip(CLASSES, ('aeroplane', 'bicycle', 'bird', 'boat')):
+                    text = text.replace(f'<name>{old}<', f'<name>{new}<')
+                path.write_text(text)
+        return
+    (folder / 'annotations').mkdir(parents=True)
+    for old, new in (('train', 'train2017'), ('test', 'val2017')):
+        shutil.copytree(shapes / 'JPEGImages', folder / new)
+        coco = json.loads((shapes / f'instances_{old}.json').read_text())
+        coco['categories'] = [dict(id=i + 1, name=name) for i, name in enumerate(DATASETS.get('CocoDataset').METAINFO['classes'])]
+        (folder / f'annotations/instances_{new}.json').write_text(json.dumps(coco))
+
+
+@pytest.mark.parametrize('kind', ['voc', 'coco'])
+def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tmp_path):
+    rename_classes(shapes, tmp_path / 'data', kind)
+    few = options(tmp_path / 'data', 2, **{'train_dataloader.batch_size': 2, 'val_dataloader.batch_size': 4})
+    text = output(run_tool('train.py', f'ssd_plugin::ssd300_{kind}.py', '--work-dir', tmp_path / 'run', *few,
+                           'model.backbone.init_cfg=None', 'env_cfg.cudnn_benchmark=False'))
+    assert sorted(losses(text)) == [1, 2]
+    assert ('pascal_voc/mAP' if kind == 'voc' else 'coco/bbox_mAP') in text
+
+
+@pytest.mark.parametrize('tool', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_scripts_without_arguments_show_their_usage(tool, run_tool):
+    result = run_tool(tool)
+    assert result.returncode == 2 and 'usage:' in result.stderr
