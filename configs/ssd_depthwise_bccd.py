@@ -1,6 +1,6 @@
 # The depthwise detector on BCCD (blood cells, 364 photographs in VOC layout), from scratch on a CPU: the example for a data set
 # of your own. Copy it, and change classes, data_root and the sizes of the priors.
-_base_ = ['./_base_/models/ssd_depthwise.py', './_base_/default_runtime.py']
+_base_ = ['./_base_/models/ssd_depthwise.py', './_base_/datasets/loaders.py', './_base_/default_runtime.py']
 
 data_root = 'data/bccd/'
 classes = ('RBC', 'WBC', 'Platelets')
@@ -41,18 +41,13 @@ dataset = dict(
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         ann_file='ImageSets/Main/trainval.txt',
         filter_cfg=dict(filter_empty_gt=True),
         pipeline=train_pipeline,
         **dataset))
 val_dataloader = dict(
-    batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(ann_file='ImageSets/Main/test.txt', test_mode=True, pipeline=test_pipeline, **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')

@@ -91,7 +91,6 @@ def main() -> None:
             cfg.model.test_cfg[key] = value
     if args.max_overlap is not None:
         cfg.model.test_cfg.nms.iou_threshold = args.max_overlap
-    cfg.model.backbone.init_cfg = None  # everything comes from the checkpoint
     with explained(cfg, args.checkpoint):
         model = init_detector(cfg, args.checkpoint, device=args.device)
     classes = model.dataset_meta['classes']

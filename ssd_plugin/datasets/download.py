@@ -173,6 +173,8 @@ def unpack(path: Path, folder: Path) -> None:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(beside)
+        elif not hasattr(tarfile, 'data_filter'):
+            raise DataError(f'this Python cannot unpack {path} safely. Remedy: Python 3.10.12, 3.11.4 or newer')
         else:
             with tarfile.open(path) as archive:
                 archive.extractall(beside, filter='data')

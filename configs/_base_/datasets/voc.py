@@ -1,13 +1,10 @@
 # PASCAL VOC: trains on VOC2007+2012 trainval, evaluates on VOC2007 test. tools/prepare_data.py makes this layout.
 # A config that uses it sets the pipelines, which depend on the input size.
+_base_ = './loaders.py'
 data_root = 'data/VOCdevkit/'
 classes = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog', 'horse',
            'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
 train_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='ConcatDataset',
         # The two years differ in the dataset_type that MMDetection notes.
@@ -22,10 +19,6 @@ train_dataloader = dict(
                 filter_cfg=dict(filter_empty_gt=True)) for year in (2007, 2012)
         ]))
 val_dataloader = dict(
-    batch_size=8,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='VOCDataset',
         data_root=data_root,

@@ -170,15 +170,19 @@ def _flatten_levels(maps: Sequence[Tensor], values: int) -> Tensor:
 
 
 def _pad_ground_truth(instances: Sequence[InstanceData],
-                      ignored: Sequence[InstanceData] | None) -> tuple[Tensor, Tensor, Tensor]:
+                      ignored: Sequence[InstanceData] | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Ground truth of the batch, ignored objects behind the others: boxes ``(B, G, 4)``, classes ``(B, G)`` with -1 where
-    padded, and ignore flags ``(B, G)``. Padding by value needs no lengths on the device."""
+    padded, and ignore flags ``(B, G)`` if any is set. Padding by value needs no lengths on the device."""
+    if ignored is not None and not any(len(part) for part in ignored):
+        ignored = None
     groups = list(zip(instances, ignored)) if ignored is not None else [(only, ) for only in instances]
     boxes = [torch.cat([get_box_tensor(part.bboxes) for part in parts]) for parts in groups]
     classes = [torch.cat([part.labels for part in parts]) for parts in groups]
-    flags = [torch.cat([part.labels.new_full((len(part.labels), ), i) for i, part in enumerate(parts)]) for parts in groups]
-    return (pad_sequence(boxes, batch_first=True), pad_sequence(classes, batch_first=True, padding_value=-1),
-            pad_sequence(flags, batch_first=True).bool())
+    boxes, classes = pad_sequence(boxes, batch_first=True), pad_sequence(classes, batch_first=True, padding_value=-1)
+    if ignored is None:
+        return boxes, classes, None
+    flags = [torch.cat([part.labels.new_full((len(part), ), i) for i, part in enumerate(parts)]) for parts in groups]
+    return boxes, classes, pad_sequence(flags, batch_first=True).bool()
 
 
 def _targets(matches: Tensor, boxes: Tensor, classes: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:

@@ -28,18 +28,20 @@ class SSDMatcher:
         self.ignored = ignored
         self.ignored_iof = ignored_iof
 
-    def __call__(self, priors: Tensor, boxes: Tensor, valid: Tensor, ignored: Tensor) -> Tensor:
+    def __call__(self, priors: Tensor, boxes: Tensor, valid: Tensor, ignored: Tensor | None = None) -> Tensor:
         """
         Args:
             priors: ``(P, 4)``, corner form in pixels.
             boxes: ``(B, G, 4)`` ground truth, corner form in pixels, padded.
             valid: ``(B, G)`` bool, false where padded.
-            ignored: ``(B, G)`` bool, the ignore flags.
+            ignored: ``(B, G)`` bool, the ignore flags; ``None`` when none is set.
 
         Returns:
             ``(B, P)`` int64: index of the ground truth, ``BACKGROUND`` or ``IGNORED`` of :mod:`ssd_plugin.ops.matching`.
         """
-        objects = valid if self.ignored == 'match' else valid & ~ignored
+        if ignored is None or self.ignored == 'match':
+            return match_priors(priors, boxes, valid, self.iou_threshold, self.unique)
+        objects = valid & ~ignored
         matches = match_priors(priors, boxes, objects, self.iou_threshold, self.unique)
         if self.ignored == 'exclude':
             uncounted = priors_in_regions(priors, boxes, valid & ignored, self.ignored_iof)
