@@ -18,7 +18,12 @@ setup(
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['ssd_plugin', 'ssd_plugin.*']),
     # Configs and tools travel where MMDetection's own wheel has them, so that _base_ = 'ssd_plugin::ssd300_voc.py' finds them.
-    package_data={'ssd_plugin': ['.mim/configs/*.py', '.mim/configs/_base_/*.py', '.mim/configs/_base_/*/*.py', '.mim/tools/*']},
+    package_data={
+        'ssd_plugin': [
+            '.mim/configs/*.py', '.mim/configs/_base_/*.py', '.mim/configs/_base_/*/*.py', '.mim/tools/*.py', '.mim/tools/dist_*.sh',
+            '.mim/tools/slurm_*.sh'
+        ]
+    },
     install_requires=[
         'torch>=2.6',
         'torchvision>=0.21',

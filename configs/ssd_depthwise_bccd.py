@@ -53,8 +53,8 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator
 
-max_iters = 4500
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1500)
+max_iters = 3600
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1200)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -68,10 +68,10 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
-default_hooks = dict(checkpoint=dict(interval=1500))
+default_hooks = dict(checkpoint=dict(interval=1200))
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='ChannelsLastHook'),
     dict(type='KeepHostMemoryHook'),
-    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, priority=49)
+    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.01, priority=49)
 ]

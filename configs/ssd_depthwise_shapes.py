@@ -10,8 +10,15 @@ model = dict(
         # In pixels at 320x240: sides from 19 to 144, evenly in their logarithm.
         prior_generator=dict(sizes=[(20, 32), (45, 64), (84, 110), (130, 160)])))
 
+# The test images are drawn like the training images, of which there are plenty: flips are all the augmentation that pays.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='PackDetInputs')
+]
 voc = dict(data_root=data_root, metainfo=dict(classes=classes))
-train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', **voc))
+train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=train_pipeline, **voc))
 val_dataloader = dict(dataset=dict(ann_file='ImageSets/Main/test.txt', **voc))
 val_evaluator = dict(eval_mode='area')
 # The same images from the COCO annotation, which both metrics can read.
@@ -36,4 +43,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
 ]
-default_hooks = dict(checkpoint=dict(interval=max_iters // 2), logger=dict(interval=25))
+default_hooks = dict(checkpoint=dict(interval=max_iters // 2), logger=dict(interval=50))

@@ -100,7 +100,7 @@ def main() -> None:
     coco = dict(images=[], annotations=[], categories=[dict(id=i + 1, name=name) for i, name in enumerate(classes)])
     unreadable = []
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    for number, (path, picture) in enumerate(zip(tqdm(images, desc='detecting'), picture_paths(images, args.out_dir)), start=1):
+    for number, (path, picture) in enumerate(zip(tqdm(images, desc='detecting', disable=None), picture_paths(images, args.out_dir)), start=1):
         image = mmcv.imread(str(path))
         if image is None:
             unreadable.append(path)

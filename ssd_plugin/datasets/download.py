@@ -145,7 +145,7 @@ def _download(url: str, part: Path) -> None:
         if response.status != 206:  # the server does not resume
             have = 0
         total = have + int(response.headers.get('Content-Length', 0))
-        bar = tqdm(total=total or None, initial=have, unit='B', unit_scale=True, desc=part.stem)
+        bar = tqdm(total=total or None, initial=have, unit='B', unit_scale=True, desc=part.stem, disable=None)
         with open(part, 'ab' if have else 'wb') as file, bar:
             while chunk := response.read(CHUNK):
                 file.write(chunk)

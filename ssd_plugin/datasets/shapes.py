@@ -44,7 +44,7 @@ def draw_dataset(folder: Path, splits: dict[str, int], image_size: tuple[int, in
     number = 0
     for split, count in splits.items():
         names, coco = [], _empty_coco()
-        for _ in tqdm(range(count), desc=f'drawing {split}'):
+        for _ in tqdm(range(count), desc=f'drawing {split}', disable=None):
             number += 1
             name = f'{number:06d}'
             image, shapes = draw_image(np.random.default_rng((seed, number)), image_size)
