@@ -4,11 +4,12 @@ _base_ = ['./_base_/models/ssd_depthwise.py', './_base_/datasets/loaders.py', '.
 
 data_root = 'data/bccd/'
 classes = ('RBC', 'WBC', 'Platelets')
+metainfo = dict(classes=classes, palette=[(230, 25, 75), (0, 130, 200), (255, 225, 25)])
 model = dict(
     bbox_head=dict(
         num_classes=len(classes),
         matcher=dict(ignored='match'),
-        # From scratch, batch norm in the predictors too learns the rare class several times sooner.
+        # From scratch, batch norm helps in the predictors too.
         norm_cfg=dict(type='BN'),
         prior_generator=dict(
             # In pixels at 320x240: platelets measure 14 to 36, red cells 37 to 65, white cells 52 to 137.
@@ -36,8 +37,7 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
 ]
-dataset = dict(
-    type='VOCDataset', data_root=data_root, metainfo=dict(classes=classes), data_prefix=dict(sub_data_root=''))
+dataset = dict(type='VOCDataset', data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root=''))
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
@@ -59,7 +59,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    # From scratch in a few minutes: AdamW at a high rate learns several times faster here than SGD at any.
+    # Few iterations from scratch: AdamW at 0.015 and 0.03 was far ahead of SGD at 0.02, 0.06 and 0.2 after 240 of them.
     optimizer=dict(type='AdamW', lr=0.02, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0., bias_decay_mult=0.),
     clip_grad=dict(max_norm=10))

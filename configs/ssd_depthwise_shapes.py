@@ -4,6 +4,7 @@ _base_ = './ssd_depthwise_bccd.py'
 
 data_root = 'data/shapes/'
 classes = ('circle', 'square', 'triangle', 'star')
+metainfo = dict(classes=classes, palette=[(230, 25, 75), (60, 180, 75), (0, 130, 200), (255, 225, 25)])
 model = dict(
     bbox_head=dict(
         num_classes=len(classes),
@@ -17,7 +18,7 @@ train_pipeline = [
     dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='PackDetInputs')
 ]
-voc = dict(data_root=data_root, metainfo=dict(classes=classes))
+voc = dict(data_root=data_root, metainfo=metainfo)
 train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=train_pipeline, **voc))
 val_dataloader = dict(dataset=dict(ann_file='ImageSets/Main/test.txt', **voc))
 val_evaluator = dict(eval_mode='area')
@@ -27,7 +28,7 @@ test_dataloader = dict(
         _delete_=True,
         type='CocoDataset',
         data_root=data_root,
-        metainfo=dict(classes=classes),
+        metainfo=metainfo,
         ann_file='instances_test.json',
         data_prefix=dict(img='JPEGImages/'),
         test_mode=True,
