@@ -45,3 +45,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
 ]
 default_hooks = dict(checkpoint=dict(interval=max_iters // 2), logger=dict(interval=50))
+randomness = dict(seed=0)

@@ -110,7 +110,7 @@ def test_config_outside_the_repository_inherits_by_name(name, tmp_path):
     path.write_text(f"_base_ = 'ssd_plugin::{name}'\ndefault_hooks = dict(logger=dict(interval=7))\n"
                     'hooks = _base_.custom_hooks\n')
     cfg = Config.fromfile(path)
-    assert cfg.default_hooks.logger == dict(type='LoggerHook', interval=7)
+    assert cfg.default_hooks.logger.type == 'LoggerHook' and cfg.default_hooks.logger.interval == 7
     # A scope would send the lookup of the components to a registry that does not exist.
     assert '_scope_' not in str(cfg._cfg_dict) and cfg.default_scope == 'mmdet'
 
