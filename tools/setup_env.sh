@@ -42,10 +42,10 @@ installed. Debian, Ubuntu: apt-get install python3-venv. Fedora: dnf install pyt
 echo "Setting up $VENV ($("$PYTHON" --version), stack $STACK): several minutes, most of it the download of PyTorch"
 rm -f "$VENV/.ready"
 "$PYTHON" -m venv "$VENV"
-# Wheels only, so that nothing compiles. onedl-mmcv comes as source alone, which is Python without its ops.
-MMCV_WITH_OPS=0 "$VENV/bin/python" -m pip install --disable-pip-version-check --only-binary :all: --no-binary onedl-mmcv \
+# Wheels only, so that nothing compiles. Two OneDL packages come as source alone, which without ops is Python.
+MMCV_WITH_OPS=0 "$VENV/bin/python" -m pip install --disable-pip-version-check --only-binary :all: --no-binary onedl-mmcv,onedl-mmdetection \
     -c "$CONSTRAINTS" -e ".[$STACK,test]" |
-    grep --line-buffered -vE '^(Requirement already satisfied|Looking in|  (Downloading|Using|Preparing|Getting|Installing|Created|Stored))' ||
+    grep --line-buffered -vE '^(Requirement already satisfied|Looking in|  (Downloading|Using|Preparing|Getting|Installing|Created|Stored|Checking|Building|   )))' ||
     fail "the installation failed; what pip said is above. Run this again once the cause is gone: it goes on where it ended"
 
 # opencv-python wants libGL, which servers and containers often lack; the headless build is the same without windows.
