@@ -153,9 +153,12 @@ def allow_checkpoint_types() -> None:
         raise pickle.UnpicklingError(f'Unsupported global: getattr({owner}, {name!r})')
 
     multiarray = importlib.import_module('numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray')
+    # NumPy 2 moved these; a checkpoint has the name of the version that wrote it.
+    arrays = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}') for name in ('_reconstruct', 'scalar')
+              for core in ('core', '_core')]
     dtypes = [type(np.dtype(name)) for name in ('bool', 'uint8', 'int32', 'int64', 'float16', 'float32', 'float64')]
     torch.serialization.add_safe_globals(
-        [(history_buffer_method, 'builtins.getattr'), HistoryBuffer, np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar, *dtypes])
+        [HistoryBuffer, (history_buffer_method, 'builtins.getattr'), np.ndarray, np.dtype, *dtypes, *arrays])
 
 
 def keep_weights_only() -> None:

@@ -81,6 +81,18 @@ def test_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
     assert torch.load(path, weights_only=True)['seed'] == 3
 
 
+@pytest.mark.parametrize('core', ['core', '_core'])
+def test_arrays_written_by_either_numpy_load(core, tmp_path):
+    import numpy as np
+    path = tmp_path / 'array.pth'
+    torch.save(dict(array=np.arange(3.)), path, _use_new_zipfile_serialization=False)
+    # Pickle protocol 2 ends a module's name by a newline, so that one can stand in the other's place.
+    content = path.read_bytes()
+    written = b'numpy._core' if b'numpy._core' in content else b'numpy.core'
+    path.write_bytes(content.replace(written, f'numpy.{core}'.encode()))
+    assert torch.load(path, weights_only=True)['array'].tolist() == [0, 1, 2]
+
+
 class RunsCode:
 
     def __init__(self, function, *arguments):

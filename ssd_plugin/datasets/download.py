@@ -65,7 +65,11 @@ def mirrored(source: DataSource, address: str) -> DataSource:
     return replace(source, archives=tuple(replace(a, url=f'{address.rstrip("/")}/{a.name}') for a in source.archives))
 
 
-def prepare(source: DataSource, root: Path, keep_archives: bool = False, attempts: int = 5, say: Callable[[str], None] = print) -> Path:
+def prepare(source: DataSource,
+            root: Path,
+            keep_archives: bool = False,
+            attempts: int = 5,
+            say: Callable[[str], None] = print) -> Path:
     """Make a data set complete below ``root``: what is there is verified and kept, the rest is downloaded.
 
     Args:
@@ -122,8 +126,8 @@ def fetch(archive: Archive, path: Path, attempts: int = 5, say: Callable[[str], 
             have = part.stat().st_size if part.exists() else 0
             say(f'download of {archive.url} broke off at {have / 1e6:.1f} MB (try {attempt} of {attempts}): {error}')
             if attempt == attempts:
-                raise DataError(f'{archive.url} could not be downloaded. Run the same command again to go on at {have / 1e6:.1f} MB, '
-                                f'or put the file at {path} yourself') from error
+                raise DataError(f'{archive.url} could not be downloaded. Run the same command again to go on at '
+                                f'{have / 1e6:.1f} MB, or put the file at {path} yourself') from error
     found = md5_of(part)
     if found != archive.md5:
         part.unlink()

@@ -125,7 +125,8 @@ def _texture(rng: np.random.Generator, size: tuple[int, int], contrast: float) -
     """A colour with coarse and fine noise, ``(H, W, 3)`` uint8."""
     coarse = rng.normal(0, contrast / 2, (*rng.integers(2, 9, 2), 3)).astype(np.float32)
     fine = rng.normal(0, contrast / 6, (size[1], size[0], 1)).astype(np.float32)
-    return np.clip(cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC) + fine + rng.uniform(30, 225, 3), 0, 255).astype(np.uint8)
+    texture = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC) + fine + rng.uniform(30, 225, 3)
+    return np.clip(texture, 0, 255).astype(np.uint8)
 
 
 def _stand_out(rng: np.random.Generator, image: np.ndarray, texture: np.ndarray, inside: np.ndarray) -> None:

@@ -120,8 +120,8 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
     if isinstance(error, (ET.ParseError, json.JSONDecodeError)):
         return '; '.join(_broken_annotations(cfg)) or None
     if 'need at least one array to concatenate' in text:  # MMEngine packs the annotations of a data set that has none
-        return ('a data set has no image with an object of the wanted classes. Do metainfo.classes of the config match the names in '
-                'the annotations, and does the list of images name any? ' + '; '.join(
+        return ('a data set has no image with an object of the wanted classes. Do metainfo.classes of the config match the names '
+                'in the annotations, and does the list of images name any? ' + '; '.join(
                     f'{key}: {os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")}, classes '
                     f'{(dataset.get("metainfo") or {}).get("classes")}' for key, dataset in _configured_datasets(cfg, ('train', ))))
     damaged = isinstance(error, (pickle.UnpicklingError, EOFError)) or 'PytorchStreamReader' in text or 'central directory' in text

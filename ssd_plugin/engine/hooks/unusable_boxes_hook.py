@@ -32,8 +32,8 @@ class UnusableBoxesHook(Hook):
                     images.append(str(info.get('img_path', info.get('img_id', index))))
         if found:
             names = ', '.join(images[:self.max_listed]) + (', ...' if len(images) > self.max_listed else '')
-            runner.logger.warning(f'{found} ground-truth box(es) in {len(images)} image(s) have no area or no finite coordinates and '
-                                  f'are left out of training: {names}')
+            runner.logger.warning(f'{found} ground-truth box(es) in {len(images)} image(s) have no area or no finite coordinates '
+                                  f'and are left out of training: {names}')
 
 
 def _leaves(dataset) -> list:

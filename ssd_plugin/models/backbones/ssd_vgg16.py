@@ -29,7 +29,8 @@ def decimate_vgg16(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, shape in shapes.items():
         found = tuple(state_dict[name].shape) if name in state_dict else 'nothing'
         if found != shape:
-            raise ValueError(f"these are not the weights of torchvision's vgg16: '{name}' should have the shape {shape}, found {found}")
+            raise ValueError(f"these are not the weights of torchvision's vgg16: '{name}' should have the shape {shape}, "
+                             f'found {found}')
     decimated = {name: value for name, value in state_dict.items() if name.startswith('features.')}
     decimated['features.31.weight'] = state_dict['classifier.0.weight'].view(4096, 512, 7, 7)[::4, :, ::3, ::3].contiguous()
     decimated['features.31.bias'] = state_dict['classifier.0.bias'][::4].clone()

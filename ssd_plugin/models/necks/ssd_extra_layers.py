@@ -64,7 +64,10 @@ class SSDExtraLayers(BaseModule):
         if mid_channels is None:
             mid_channels = [channels // 2 for channels in out_channels]
         layout = dict(
-            strides=strides, paddings=paddings, mid_channels=_per_level(mid_channels, num), kernel_sizes=_per_level(kernel_sizes, num))
+            strides=strides,
+            paddings=paddings,
+            mid_channels=_per_level(mid_channels, num),
+            kernel_sizes=_per_level(kernel_sizes, num))
         for name, values in layout.items():
             if len(values) != num:
                 raise ValueError(f'{name} has {len(values)} level(s), out_channels has {num}')
