@@ -247,8 +247,11 @@ def start_gloo_without_gpu() -> None:
 
     def wrap_model(self, model_wrapper_cfg, model):
         if self.distributed and not torch.cuda.is_available():
-            model_wrapper_cfg = dict(
-                type='MMDistributedDataParallel', broadcast_buffers=False, **(model_wrapper_cfg or {}), device_ids=None)
+            defaults = dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+            model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {}), 'device_ids': None}
         return wrap(self, model_wrapper_cfg, model)
 
     dist_utils._init_dist_pytorch = init_dist_pytorch
