@@ -1,6 +1,9 @@
 # The depthwise detector on BCCD (blood cells, 364 photographs in VOC layout), from scratch on a CPU: the example for a data set
 # of your own. Copy it, and change classes, data_root and the sizes of the priors.
-_base_ = ['./_base_/models/ssd_depthwise.py', './_base_/datasets/loaders.py', './_base_/default_runtime.py']
+_base_ = [
+    './_base_/models/ssd_depthwise.py', './_base_/pipelines/ssd320x240.py', './_base_/datasets/loaders.py',
+    './_base_/default_runtime.py'
+]
 
 data_root = 'data/bccd/'
 classes = ('RBC', 'WBC', 'Platelets')
@@ -31,12 +34,6 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackDetInputs')
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(320, 240), keep_ratio=False),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
 dataset = dict(type='VOCDataset', data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root=''))
 train_dataloader = dict(
     batch_size=16,
@@ -48,7 +45,7 @@ train_dataloader = dict(
         **dataset))
 val_dataloader = dict(
     num_workers=1,
-    dataset=dict(ann_file='ImageSets/Main/test.txt', test_mode=True, pipeline=test_pipeline, **dataset))
+    dataset=dict(ann_file='ImageSets/Main/test.txt', test_mode=True, pipeline=_base_.test_pipeline, **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator

@@ -40,9 +40,6 @@ test_evaluator = [
 
 max_iters = 1000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 2)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=max_iters, eta_min=1e-4)
-]
+_base_.param_scheduler[1].update(end=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters // 2), logger=dict(interval=50))
 randomness = dict(seed=0)

@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,18 @@ def shapes(tmp_path_factory) -> Path:
     return folder
 
 
+def run_tool_in(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a tool as a user does, from a folder of the user's; gives the finished process."""
+    program = [sys.executable] if command[0].endswith('.py') else ['bash']
+    return subprocess.run([*program, str(ROOT / 'tools' / command[0]), *map(str, command[1:])],
+                          cwd=folder,
+                          env={**os.environ, 'PYTHON': sys.executable, **environment},
+                          capture_output=True,
+                          text=True,
+                          timeout=600)
+
+
 @pytest.fixture
 def run_tool(tmp_path):
-    """Run a tool as a user does, from another folder; gives the finished process."""
-
-    def run(*command: str, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess:
-        program = [sys.executable] if command[0].endswith('.py') else ['bash']
-        return subprocess.run([*program, str(ROOT / 'tools' / command[0]), *map(str, command[1:])],
-                              cwd=cwd,
-                              env={**os.environ, 'PYTHON': sys.executable, **environment},
-                              capture_output=True,
-                              text=True,
-                              timeout=600)
-
-    return run
+    """:func:`run_tool_in` an empty folder."""
+    return partial(run_tool_in, tmp_path)

@@ -72,9 +72,8 @@ def draw_image(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndar
     image = _texture(rng, size, contrast=60)
     for _ in range(rng.integers(4, 14)):
         _clutter(rng, image)
-    outlines = list(_place(rng, size))
-    masks = [_mask(outline, size) for _, outline in outlines]
-    for mask in masks:
+    placed = list(_place(rng, size))
+    for _, mask in placed:
         texture = _texture(rng, size, contrast=30)
         _stand_out(rng, image, texture, mask > 127)
         alpha = mask[..., None].astype(np.float32) / 255
@@ -82,14 +81,14 @@ def draw_image(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndar
     for _ in range(rng.integers(0, 4)):
         cv2.line(image, *_points(rng, size, 2), _colour(rng), 1, cv2.LINE_AA)
     shapes = []
-    for (label, _), mask in zip(outlines, masks):
+    for label, mask in placed:
         x, y, w, h = cv2.boundingRect((mask > 127).astype(np.uint8))
         shapes.append(Shape(label, (x, y, x + w, y + h)))
     return image, shapes
 
 
 def _place(rng: np.random.Generator, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Classes and outlines ``(N, 2)`` of shapes that do not hide each other too much, the back one first."""
+    """Classes and masks, as of :func:`_mask`, of shapes that do not hide each other too much, the back one first."""
     width, height = size
     covers = []
     for _ in range(rng.integers(2, 10)):
@@ -97,12 +96,13 @@ def _place(rng: np.random.Generator, size: tuple[int, int]) -> Iterator[tuple[in
         side = height * SIZE_RANGE[0] * (SIZE_RANGE[1] / SIZE_RANGE[0])**rng.random()
         center = rng.uniform((side * 0.4, side * 0.4), (width - side * 0.4, height - side * 0.4))
         outline = _outline(rng, CLASSES[label]) * side / 2 + center
-        mask = _mask(outline, size) > 127
-        hidden = [(mask & other).sum() / max(min(other.sum(), mask.sum()), 1) for other in covers]
-        if mask.sum() < 30 or any(share > MAX_HIDDEN for share in hidden):
+        mask = _mask(outline, size)
+        cover = mask > 127
+        hidden = [(cover & other).sum() / max(min(other.sum(), cover.sum()), 1) for other in covers]
+        if cover.sum() < 30 or any(share > MAX_HIDDEN for share in hidden):
             continue
-        covers.append(mask)
-        yield label, outline
+        covers.append(cover)
+        yield label, mask
 
 
 def _outline(rng: np.random.Generator, name: str) -> np.ndarray:

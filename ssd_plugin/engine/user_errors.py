@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-DATA_REMEDY = ('Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.')
+DATA_REMEDY = 'Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.'
 
 
 class UserError(Exception):

@@ -7,6 +7,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
+from ssd_plugin.models.heads.multibox_head import _targets
 from ssd_plugin.ops.boxes import encode
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
@@ -257,7 +258,6 @@ def test_loss_path_compiles_without_a_graph_break():
     priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
 
     def loss(logits, deltas, boxes, classes, ignored):
-        from ssd_plugin.models.heads.multibox_head import _targets
         matches = head.matcher(priors, boxes, classes >= 0, ignored)
         labels, matched = _targets(matches, boxes, classes, 3)
         return head.loss_multibox(logits, deltas, labels, head.bbox_coder.encode(priors.expand_as(matched), matched))

@@ -1,12 +1,17 @@
 """The whole path on tiny data, through the tools and MMEngine's real Runner."""
 import json
+import os
 import re
 import shutil
 
 import pytest
 import torch
+from mmdet.apis import DetInferencer
 from mmdet.registry import DATASETS
+from mmengine.fileio import load
 from ssd_plugin.datasets.shapes import CLASSES
+
+from conftest import CONFIGS, run_tool_in
 
 CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 
@@ -40,20 +45,14 @@ def losses(text):
 @pytest.fixture(scope='module')
 def trained(shapes, tmp_path_factory):
     """A work dir after a short training, by the command line."""
-    from conftest import ROOT
-    import subprocess
-    import sys
     folder = tmp_path_factory.mktemp('work')
-    result = subprocess.run(
-        [sys.executable, ROOT / 'tools/train.py', CONFIG, '--work-dir', folder / 'run', *options(shapes)],
-        cwd=folder, capture_output=True, text=True)
-    text = output(result)
+    text = output(run_tool_in(folder, 'train.py', CONFIG, '--work-dir', folder / 'run', *options(shapes)))
     return folder / 'run', text
 
 
 def test_training_logs_evaluates_and_saves(trained):
     work_dir, text = trained
-    assert sorted(losses(text)) == [1, 2, 3, 4] and 'nan' not in text.lower().replace('finance', '')
+    assert sorted(losses(text)) == [1, 2, 3, 4] and 'nan' not in text.lower()
     assert 'pascal_voc/AP50' in text
     assert {'iter_2.pth', 'iter_4.pth', 'last_checkpoint'} <= {path.name for path in work_dir.iterdir()}
 
@@ -76,7 +75,6 @@ def test_evaluation_gives_both_metrics_and_dumps_detections(trained, shapes, run
 
 
 def test_detect_gives_the_detections_of_the_evaluation(trained, shapes, run_tool, tmp_path):
-    from mmengine.fileio import load
     output(run_tool('test.py', CONFIG, trained[0] / 'iter_4.pth', '--work-dir', tmp_path / 'test', '--out', tmp_path / 'found.pkl',
                     *options(shapes)))
     expected = {str(sample['img_path']).rsplit('/', 1)[-1]: sample['pred_instances'] for sample in load(tmp_path / 'found.pkl')}
@@ -116,9 +114,6 @@ def test_detect_says_what_matches_nothing(trained, run_tool, tmp_path):
 
 
 def test_mmdetections_inferencer_works_with_config_and_checkpoint(trained, shapes):
-    from mmdet.apis import DetInferencer
-
-    from conftest import CONFIGS
     inferencer = DetInferencer(
         str(CONFIGS / 'ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False)
     image = next((shapes / 'JPEGImages').iterdir())
@@ -158,7 +153,6 @@ def test_a_slurm_job_is_started_with_the_arguments_given(run_tool, tmp_path):
     fake.mkdir()
     (fake / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (fake / 'srun').chmod(0o755)
-    import os
     result = run_tool('slurm_train.sh', 'part', 'job', 'configs/a b.py', 'work dir', '--amp', GPUS='16', GPUS_PER_NODE='8',
                       SRUN_ARGS='--time=1:00 --exclusive', PATH=f'{fake}:{os.environ["PATH"]}')
     lines = output(result).splitlines()
