@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
 
 from mmengine.config import Config
 
@@ -108,6 +109,10 @@ def explained(cfg: Config, checkpoint: str | None = None) -> Iterator[None]:
 
 def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | None:
     text = str(error)
+    if isinstance(error, URLError):
+        return (f'the weights that the model starts from could not be downloaded: {error.reason}. The config names them in an '
+                'init_cfg; give the path of a copy as its checkpoint, say model.backbone.init_cfg.checkpoint=FILE, or train from '
+                'scratch with model.backbone.init_cfg=None')
     missing = re.search(r"No such file or directory: '([^']+)'", text)
     if isinstance(error, FileNotFoundError):
         if not missing:

@@ -28,21 +28,32 @@ def interpolate_scales(num_levels: int, scale_range: tuple[float, float], first_
     return own + [low + (high - low) * k / max(m - 1, 1) for k in range(m)]
 
 
-def cell_shapes(scale: float, extra_scale: float | None, aspect_ratios: Sequence[float]) -> list[tuple[float, float]]:
+def cell_shapes(scale: float,
+                extra_scale: float | None,
+                aspect_ratios: Sequence[float],
+                flip: bool = True) -> list[tuple[float, float]]:
     """Widths and heights of the priors of one cell, in the unit of ``scale``.
 
     w = s sqrt(a), h = s / sqrt(a); the extra square prior has the given scale, sqrt(s_k s_{k+1}).
 
+    Args:
+        scale: s_k.
+        extra_scale: of the extra square prior; ``None`` for none.
+        aspect_ratios: the ratios a.
+        flip: give 1/a for each a too.
+
     Returns:
-        In the order of the original release: the square, the extra square, then for each aspect ratio a the wide prior (a) and
-        the tall one (1/a).
+        In the order of the original release: the square, the extra square, then for each aspect ratio a its prior and, with
+        ``flip``, the one of 1/a.
     """
     shapes = [(scale, scale)]
     if extra_scale is not None:
         shapes.append((extra_scale, extra_scale))
     for ratio in aspect_ratios:
         root = math.sqrt(ratio)
-        shapes += [(scale * root, scale / root), (scale / root, scale * root)]
+        shapes.append((scale * root, scale / root))
+        if flip:
+            shapes.append((scale / root, scale * root))
     return shapes
 
 

@@ -1,4 +1,5 @@
 import pytest
+import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mmengine.config import Config
 from ssd_plugin.engine.user_errors import leaf_datasets
@@ -25,6 +26,17 @@ def test_every_part_is_registered_and_builds(cfg):
             assert DATASETS.get(dataset.type)
             for step in dataset.pipeline:
                 TRANSFORMS.build(step)
+
+
+def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
+    cfg.model.backbone.init_cfg = None
+    detector = MODELS.build(cfg.model).eval()
+    width, height = detector.bbox_head.prior_generator.input_size
+    with torch.no_grad():
+        logits, deltas = detector(torch.zeros(1, 3, height, width), mode='tensor')
+    assert [tuple(m.shape[-2:]) for m in logits] == detector.bbox_head.prior_generator.featmap_sizes
+    for outputs, offsets, priors in zip(logits, deltas, detector.bbox_head.prior_generator.num_base_priors):
+        assert outputs.shape[1] == priors * detector.bbox_head.num_outputs and offsets.shape[1] == priors * 4
 
 
 def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):

@@ -97,3 +97,8 @@ def test_broken_coco_json_is_named(run_tool, data, tmp_path):
     (data / 'instances_test.json').write_text(json.dumps(dict(images=[]))[:-1])
     assert str(data / 'instances_test.json') in message_of(
         run_tool('test.py', CONFIG, checkpoint, '--cfg-options', f'data_root={data}'))
+
+
+def test_weights_that_cannot_be_downloaded_name_the_key_to_set():
+    with pytest.raises(UserError, match='init_cfg.checkpoint=FILE'), explained(Config()):
+        raise URLError('no route to host')

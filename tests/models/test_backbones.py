@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torchvision
 from mmdet.registry import MODELS
 from ssd_plugin.models.backbones.ssd_vgg16 import decimate_vgg16
 from torch import nn
@@ -93,3 +94,55 @@ def test_missing_weights_say_what_to_do():
     backbone = MODELS.build(dict(type='SSDVGG16', init_cfg=dict(type='DecimatedVGG16Init', checkpoint='/nowhere/vgg16.pth')))
     with pytest.raises(FileNotFoundError, match='init_cfg.checkpoint'):
         backbone.init_weights()
+
+
+def test_mobilenet_v1_has_the_layers_of_the_paper():
+    backbone = MODELS.build(dict(type='MobileNetV1', out_indices=range(1, 15))).eval()
+    shapes = [(out.shape[1], 300 // out.shape[-1]) for out in backbone(torch.rand(1, 3, 300, 300))]
+    assert [channels for channels, _ in shapes] == [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    assert shapes[11] == (512, 300 // 19) and shapes[13] == (1024, 300 // 10)
+    # The paper's 4.2 million (table 8) without the classifier's 1,025,000.
+    assert sum(p.numel() for p in backbone.parameters()) == 3206976
+
+
+@pytest.mark.parametrize('arch, cut, reduced', [('mobilenet_v2', 14, False), ('mobilenet_v3_large', 13, True),
+                                                ('mobilenet_v3_small', 9, False)])
+def test_mobilenet_taps_the_expansion_and_computes_what_torchvisions_does(arch, cut, reduced):
+    options = dict(reduced_tail=True) if reduced else {}
+    theirs = getattr(torchvision.models, arch)(**options).eval()
+    last = len(theirs.features) - 1
+    config = dict(type='TorchvisionMobileNet', arch=arch, out_indices=(cut, last), **options)
+    if 'v3' in arch:
+        config['norm_cfg'] = dict(type='BN', eps=0.001, momentum=0.01)
+    ours = MODELS.build(config).eval()
+    ours.load_state_dict({name: value for name, value in theirs.state_dict().items() if name.startswith('features')})
+    x = torch.rand(2, 3, 96, 96)
+    expansion, output = ours(x)
+    torch.testing.assert_close(output, theirs.features(x))
+    block = theirs.features[cut]
+    before = theirs.features[:cut](x)
+    torch.testing.assert_close(expansion, (block.conv if 'v2' in arch else block.block)[0](before))
+    assert expansion.shape[-1] == 6 and output.shape[-1] == 3
+
+
+def test_mobilenet_taps_blocks_with_a_shortcut_and_outputs():
+    x = torch.rand(1, 3, 64, 64)
+    whole = MODELS.build(dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=range(19), tap='output')).eval()
+    tapped = MODELS.build(dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=range(19))).eval()
+    tapped.load_state_dict(whole.state_dict())
+    outputs, expansions = whole(x), tapped(x)
+    torch.testing.assert_close(expansions[18], outputs[18])
+    torch.testing.assert_close(expansions[3], whole.features[3].conv[0](outputs[2]))
+
+
+def test_mobilenet_freezes_layers():
+    backbone = MODELS.build(dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=(14, 18), frozen_stages=2)).train()
+    assert not backbone.features[1].training and backbone.features[2].training
+    assert not any(p.requires_grad for p in backbone.features[:2].parameters())
+
+
+@pytest.mark.parametrize('options, message', [(dict(arch='mobilenet_v9'), 'mobilenet_v9'), (dict(tap='middle'), 'middle'),
+                                              (dict(out_indices=(19, )), r'0\.\.18'), (dict(reduced_tail=True), 'MobileNetV3')])
+def test_mobilenet_options_that_do_not_exist_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build({**dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=(14, 18)), **options})

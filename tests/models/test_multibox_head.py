@@ -242,6 +242,72 @@ def test_predictors_differ_by_level():
     assert head.cls_convs[0][0].conv.groups == 8 and head.cls_convs[1][0].kernel_size == (3, 3)
 
 
+def test_pointwise_predictors_are_1x1_convolutions():
+    head = build_head(predictor=['dense', 'pointwise'])
+    assert head.cls_convs[1][0].kernel_size == head.reg_convs[1][0].kernel_size == (1, 1)
+    assert head(features())[0][1].shape == (2, 16, 2, 2)
+
+
+def reordered(head, order, **options):
+    """A head with the options that gives the head's logits in another order: output i of a prior is its output ``order[i]``, and
+    where that is none, one of its own."""
+    other = build_head(**options)
+    for mine, source in zip(other.cls_convs, head.cls_convs):
+        for name in ('weight', 'bias'):
+            per_prior = getattr(mine[0], name).data.unflatten(0, (4, len(order)))
+            for i, index in enumerate(order):
+                if index is not None:
+                    per_prior[:, i] = getattr(source[0], name).data.unflatten(0, (4, 4))[:, index]
+    other.reg_convs.load_state_dict(head.reg_convs.state_dict())
+    return other
+
+
+def test_background_as_first_output_gives_the_same_loss_and_detections():
+    head, feats = build_head(), [5 * f for f in features()]
+    first = reordered(head, [3, 0, 1, 2], background='first')
+    torch.testing.assert_close(
+        first.loss_by_feat(*first(feats), ground_truth(*OBJECTS), metas()),
+        head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas()))
+    for a, b in zip(first.predict_by_feat(*first(feats), metas()), head.predict_by_feat(*head(feats), metas())):
+        assert len(a) and torch.equal(a.labels, b.labels)
+        torch.testing.assert_close(a.bboxes, b.bboxes)
+        torch.testing.assert_close(a.scores, b.scores)
+
+
+def test_unused_outputs_share_the_softmax_and_are_never_detected():
+    head, feats = build_head(), [5 * f for f in features()]
+    more = reordered(head, [3, 0, None, 1, 2], background='first', unused_outputs=(2, ))
+    cfg = ConfigDict(score_thr=0.)
+    found = more.predict_by_feat(*more(feats), metas(), cfg=cfg, with_nms=False)[0]
+    logits = torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, 5) for m in more(feats)[0]], dim=1)[0]
+    expected = logits.softmax(dim=-1)[:, [1, 3, 4]]
+    torch.testing.assert_close(found.scores, expected.flatten().sort(descending=True).values)
+    assert set(found.labels.tolist()) == {0, 1, 2}
+    losses = more.loss_by_feat(*more(feats), ground_truth(*OBJECTS), metas())
+    same_classes = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    torch.testing.assert_close(losses['loss_bbox'], same_classes['loss_bbox'])
+    assert losses['loss_cls'] > same_classes['loss_cls']
+
+
+@pytest.mark.parametrize('options, message', [(dict(background='middle'), 'middle'), (dict(unused_outputs=(3, 3)), 'different'),
+                                              (dict(background='first', unused_outputs=(0, )), 'not the background'),
+                                              (dict(unused_outputs=(9, )), r'0\.\.4')])
+def test_outputs_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build_head(**options)
+
+
+def test_boxes_are_not_cut_when_the_coder_says_so():
+    coder = dict(type='VarianceBBoxCoder', clip_border=False)
+    head, whole = build_head(), build_head(bbox_coder=coder)
+    whole.load_state_dict(head.state_dict())
+    feats = [9 * f for f in features()]
+    cfg = ConfigDict(score_thr=0.)
+    cut, uncut = (h.predict_by_feat(*h(feats), metas(), cfg=cfg, with_nms=False)[0].bboxes for h in (head, whole))
+    assert uncut.min() < 0 and uncut.max() > SIZE
+    torch.testing.assert_close(uncut.clamp(0, SIZE), cut)
+
+
 @pytest.mark.parametrize('options', [dict(in_channels=(8, 8, 8)), dict(predictor=['dense'])])
 def test_levels_that_do_not_agree_are_refused(options):
     with pytest.raises(ValueError, match='levels do not agree'):

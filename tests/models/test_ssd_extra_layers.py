@@ -63,3 +63,26 @@ def test_separable_layers_of_the_depthwise_detector():
 def test_lists_of_different_length_are_refused():
     with pytest.raises(ValueError, match='strides has 3'):
         MODELS.build({**SSD300, 'strides': (2, 2, 1)})
+
+
+def test_linear_levels_end_without_an_activation():
+    layers = dict(SSD300, l2_norm_scale=None, separable=True, norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU6'))
+    torch.manual_seed(0)
+    inputs = [torch.randn(2, 512, 38, 38), torch.randn(2, 1024, 19, 19)]
+    linear, activated = (MODELS.build(dict(layers, linear=value)) for value in (True, False))
+    activated.load_state_dict(linear.state_dict())
+    assert linear(inputs)[2].min() < 0
+    torch.testing.assert_close(linear(inputs)[2].clamp(0, 6), activated(inputs)[2])
+
+
+def test_first_level_takes_another_normalization():
+    neck = MODELS.build(dict(SSD300, l2_norm_scale=None, first_norm_cfg=dict(type='BN')))
+    first = neck([3 + 2 * torch.randn(4, 512, 38, 38), torch.randn(4, 1024, 19, 19)])[0]
+    torch.testing.assert_close(first.mean(dim=(0, 2, 3)), torch.zeros(512), atol=1e-3, rtol=0)
+    torch.testing.assert_close(first.std(dim=(0, 2, 3)), torch.ones(512), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize('options, message', [(dict(linear=True), 'separable'), (dict(first_norm_cfg=dict(type='BN')), 'not both')])
+def test_options_that_exclude_each_other_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(dict(SSD300, **options))

@@ -163,3 +163,11 @@ def test_grid_is_made_once_for_a_size_and_device():
 def test_arguments_that_do_not_agree_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         build(input_size=300, **options)
+
+
+def test_ratios_are_taken_as_they_are_without_flip():
+    generator = TASK_UTILS.build(
+        dict(type='SSDPriorGenerator', input_size=100, strides=[50], scales=[0.2], next_scale=0.8, aspect_ratios=[[2, 0.333]], flip=False))
+    root = 2**0.5
+    expected = [[20, 20], [40, 40], [20 * root, 20 / root], [20 * 0.333**0.5, 20 / 0.333**0.5]]
+    torch.testing.assert_close(generator.shapes[0], torch.tensor(expected, dtype=torch.float64))

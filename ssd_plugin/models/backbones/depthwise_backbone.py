@@ -1,15 +1,15 @@
-"""A small backbone of depthwise separable convolutions, in the layout of MobileNetV1 (arXiv 1704.04861, section 3.1)."""
+"""Backbones of depthwise separable convolutions (MobileNetV1, arXiv 1704.04861, section 3.1 and table 1)."""
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from .features_backbone import FeaturesBackbone
 
 
 @MODELS.register_module()
-class DepthwiseBackbone(BaseModule):
+class DepthwiseBackbone(FeaturesBackbone):
     """13 layers: a 3x3 convolution, then twelve pairs of a 3x3 depthwise and a 1x1 convolution.
 
     Args:
@@ -39,37 +39,18 @@ class DepthwiseBackbone(BaseModule):
                      dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
                      dict(type='Constant', val=1, layer='_BatchNorm')
                  ]):
-        super().__init__(init_cfg=init_cfg)
         depth = len(self.STRIDES)
-        for name, values in (('out_indices', out_indices), ('frozen_stages', [max(frozen_stages, 1)])):
-            if not all(1 <= value <= depth for value in values):
-                raise ValueError(f'{name} counts layers 1..{depth}, got {tuple(values)}')
+        if not all(1 <= index <= depth for index in out_indices):
+            raise ValueError(f'out_indices counts layers 1..{depth}, got {tuple(out_indices)}')
         self.out_indices = tuple(out_indices)
-        self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
-        self.features = nn.Sequential()
+        features = nn.Sequential()
         channels = in_channels
         for width, stride in zip(self.WIDTHS, self.STRIDES):
-            layer = DepthwiseSeparableConvModule if self.features else ConvModule
+            layer = DepthwiseSeparableConvModule if features else ConvModule
             out = width * base_channels
-            self.features.append(layer(channels, out, 3, stride=stride, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg))
+            features.append(layer(channels, out, 3, stride=stride, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg))
             channels = out
-        self._freeze()
-
-    def _freeze(self) -> None:
-        for layer in self.features[:max(self.frozen_stages, 0)]:
-            layer.eval()
-            layer.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> 'DepthwiseBackbone':
-        """Training mode, in which frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
-        super().train(mode)
-        self._freeze()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
+        super().__init__(features, frozen_stages, norm_eval, init_cfg)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images ``(B, 3, H, W)`` to the feature maps of ``out_indices``."""
@@ -79,3 +60,15 @@ class DepthwiseBackbone(BaseModule):
             if number in self.out_indices:
                 outputs.append(x)
         return tuple(outputs)
+
+
+@MODELS.register_module()
+class MobileNetV1(DepthwiseBackbone):
+    """The 14 layers of MobileNetV1 (arXiv 1704.04861, table 1), 32 to 1024 channels. After layers 12 and 14 the strides are 16
+    and 32. Arguments as for :class:`DepthwiseBackbone`."""
+
+    STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+    WIDTHS = (1, 2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32)
+
+    def __init__(self, base_channels: int = 32, out_indices: Sequence[int] = (12, 14), **kwargs):
+        super().__init__(base_channels=base_channels, out_indices=out_indices, **kwargs)

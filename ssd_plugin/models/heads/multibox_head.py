@@ -22,14 +22,18 @@ class MultiBoxHead(BaseDenseHead):
     Parameter names are those of MMDetection's ``SSDHead``.
 
     Args:
-        num_classes: number of classes C without the background, which is class C.
+        num_classes: number of classes C without the background.
         in_channels: per level, channels of the feature map.
         prior_generator: config of a prior generator, also MMDetection's ``SSDAnchorGenerator``.
         bbox_coder: config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
         matcher: config of the matching.
         loss_multibox: config of the loss.
-        predictor: ``'dense'`` for 3x3 convolutions, ``'separable'`` for a 3x3 depthwise and a 1x1 convolution, or a list of one
-            of them per level.
+        predictor: ``'dense'`` for 3x3 convolutions, ``'pointwise'`` for 1x1 convolutions, ``'separable'`` for a 3x3 depthwise and
+            a 1x1 convolution, or a list of one of them per level.
+        background: whether the background is the ``'last'`` output of a prior, as in MMDetection, or the ``'first'``, as in the
+            original release. The labels of objects are 0..C-1 either way.
+        unused_outputs: outputs of a prior, counted from 0 with the background, that are no class of the data: they take part in
+            the softmax and are never detected. torchvision's COCO models have one for each id that COCO left out.
         norm_cfg: normalization after the depthwise convolution of a separable predictor.
         act_cfg: activation after it.
         train_cfg: accepted for MMDetection's detectors; unused, everything is in the components above.
@@ -46,6 +50,8 @@ class MultiBoxHead(BaseDenseHead):
                  matcher: dict = dict(type='SSDMatcher'),
                  loss_multibox: dict = dict(type='MultiBoxLoss'),
                  predictor: str | Sequence[str] = 'dense',
+                 background: str = 'last',
+                 unused_outputs: Sequence[int] = (),
                  norm_cfg: dict | None = None,
                  act_cfg: dict | None = dict(type='ReLU'),
                  train_cfg: dict | None = None,
@@ -53,6 +59,9 @@ class MultiBoxHead(BaseDenseHead):
                  init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
+        self.num_outputs = num_classes + 1 + len(unused_outputs)
+        order = _class_order(self.num_outputs, background, unused_outputs)
+        self.register_buffer('class_order', order, persistent=False)
         self.prior_generator = TASK_UTILS.build(prior_generator)
         self.bbox_coder = TASK_UTILS.build(bbox_coder)
         self.matcher = TASK_UTILS.build(matcher)
@@ -66,7 +75,7 @@ class MultiBoxHead(BaseDenseHead):
                              f'predictor {len(kinds)}')
         layers = [(channels, num, kind) for channels, num, kind in zip(in_channels, num_priors, kinds)]
         self.cls_convs = nn.ModuleList(
-            self._predictor(channels, num * (num_classes + 1), kind, norm_cfg, act_cfg) for channels, num, kind in layers)
+            self._predictor(channels, num * self.num_outputs, kind, norm_cfg, act_cfg) for channels, num, kind in layers)
         self.reg_convs = nn.ModuleList(
             self._predictor(channels, num * 4, kind, norm_cfg, act_cfg) for channels, num, kind in layers)
 
@@ -74,11 +83,13 @@ class MultiBoxHead(BaseDenseHead):
     def _predictor(in_channels: int, out_channels: int, kind: str, norm_cfg: dict | None, act_cfg: dict | None) -> nn.Sequential:
         if kind == 'dense':
             return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        if kind == 'pointwise':
+            return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1))
         if kind == 'separable':
             depthwise = ConvModule(
                 in_channels, in_channels, 3, padding=1, groups=in_channels, norm_cfg=norm_cfg, act_cfg=act_cfg)
             return nn.Sequential(depthwise, nn.Conv2d(in_channels, out_channels, 1))
-        raise ValueError(f"predictor must be 'dense' or 'separable', got {kind!r}")
+        raise ValueError(f"predictor must be 'dense', 'pointwise' or 'separable', got {kind!r}")
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Raw outputs of each level.
@@ -87,7 +98,8 @@ class MultiBoxHead(BaseDenseHead):
             feats: per level, ``(B, channels, H, W)``.
 
         Returns:
-            Class logits ``(B, A * (C + 1), H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell.
+            Class logits ``(B, A * outputs, H, W)``, outputs being C + 1 and the unused ones, and offsets ``(B, A * 4, H, W)`` per
+            level, A the priors of a cell.
         """
         return ([conv(feat) for conv, feat in zip(self.cls_convs, feats)],
                 [conv(feat) for conv, feat in zip(self.reg_convs, feats)])
@@ -96,6 +108,11 @@ class MultiBoxHead(BaseDenseHead):
         """All priors ``(P, 4)`` in pixels, for the outputs of :meth:`forward`."""
         grids = self.prior_generator.grid_priors([m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device)
         return torch.cat([get_box_tensor(grid) for grid in grids])
+
+    def _logits(self, cls_scores: Sequence[Tensor]) -> Tensor:
+        """Class logits ``(B, P, outputs)``: the classes, the unused outputs, the background, whatever their order in the network."""
+        logits = _flatten_levels(cls_scores, self.num_outputs)
+        return logits if self.class_order is None else logits[..., self.class_order]
 
     def loss_by_feat(self,
                      cls_scores: list[Tensor],
@@ -109,12 +126,12 @@ class MultiBoxHead(BaseDenseHead):
             ``loss_cls`` and ``loss_bbox``, scalars.
         """
         priors = self._priors(cls_scores)
-        logits = _flatten_levels(cls_scores, self.num_classes + 1)
+        logits = self._logits(cls_scores)
         deltas = _flatten_levels(bbox_preds, 4)
         with torch.no_grad():
             boxes, classes, ignored = _pad_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
             matches = self.matcher(priors, boxes, classes >= 0, ignored)  # (B, P)
-            labels, matched_boxes = _targets(matches, boxes, classes, self.num_classes)
+            labels, matched_boxes = _targets(matches, boxes, classes, self.num_outputs - 1)
             box_targets = self.bbox_coder.encode(
                 priors.expand_as(matched_boxes).reshape(-1, 4), matched_boxes.reshape(-1, 4)).view_as(matched_boxes)
         return self.loss_multibox(logits, deltas, labels, box_targets)
@@ -137,18 +154,20 @@ class MultiBoxHead(BaseDenseHead):
             with_nms: suppress overlapping boxes of a class.
 
         Returns:
-            Per image, ``bboxes`` (N, 4), ``scores`` (N,) and ``labels`` (N,), highest score first.
+            Per image, ``bboxes`` (N, 4), cut at the border of the image unless the coder's ``clip_border`` is off, ``scores`` (N,)
+            and ``labels`` (N,), highest score first.
         """
         cfg = self.test_cfg if cfg is None else cfg
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
-        scores = _flatten_levels(cls_scores, self.num_classes + 1).float().softmax(dim=-1)[..., :-1]
+        scores = self._logits(cls_scores).float().softmax(dim=-1)[..., :self.num_classes]
         deltas = _flatten_levels(bbox_preds, 4).float()
         found = select_candidates(scores, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1))
         boxes = self.bbox_coder.decode(self._priors(cls_scores)[found.prior], deltas[found.image, found.prior])
-        shapes = boxes.new_tensor([meta['img_shape'][:2] for meta in batch_img_metas])[found.image]  # (N, 2)
-        boxes = clip_to_image(boxes, shapes[:, 0], shapes[:, 1])
+        if getattr(self.bbox_coder, 'clip_border', True):
+            shapes = boxes.new_tensor([meta['img_shape'][:2] for meta in batch_img_metas])[found.image]  # (N, 2)
+            boxes = clip_to_image(boxes, shapes[:, 0], shapes[:, 1])
         smallest = cfg.get('min_bbox_size', -1)
         if smallest >= 0:
             large = (boxes[:, 2:] - boxes[:, :2] > smallest).all(dim=1)
@@ -185,12 +204,25 @@ def _pad_ground_truth(instances: Sequence[InstanceData],
     return boxes, classes, pad_sequence(flags, batch_first=True).bool()
 
 
-def _targets(matches: Tensor, boxes: Tensor, classes: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Class ``(B, P)``, with C for background and -1 for priors that do not count, and box ``(B, P, 4)`` of each prior's match.
-    The box of a prior without a match is arbitrary."""
+def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> Tensor | None:
+    """Which output of the network is each class, then the unused ones, then the background; ``None`` if that is their order."""
+    if background not in ('first', 'last'):
+        raise ValueError(f"background must be 'first' or 'last', got {background!r}")
+    place = 0 if background == 'first' else num_outputs - 1
+    if len(set(unused)) != len(unused) or not all(0 <= index < num_outputs and index != place for index in unused):
+        raise ValueError(f'unused_outputs must be different outputs of 0..{num_outputs - 1} and not the background ({place}), got '
+                         f'{tuple(unused)}')
+    classes = [index for index in range(num_outputs) if index != place and index not in unused]
+    order = [*classes, *unused, place]
+    return None if order == list(range(num_outputs)) else torch.tensor(order)
+
+
+def _targets(matches: Tensor, boxes: Tensor, classes: Tensor, background: int) -> tuple[Tensor, Tensor]:
+    """Class ``(B, P)``, ``background`` without a match and -1 where a prior does not count, and box ``(B, P, 4)`` of each prior's
+    match. The box of a prior without a match is arbitrary."""
     if boxes.shape[1] == 0:
-        return matches.new_full(matches.shape, num_classes), boxes.new_zeros(*matches.shape, 4)
+        return matches.new_full(matches.shape, background), boxes.new_zeros(*matches.shape, 4)
     index = matches.clamp(min=0)
     labels = classes.gather(1, index)
-    labels = torch.where(matches == BACKGROUND, num_classes, torch.where(matches == IGNORED, -1, labels))
+    labels = torch.where(matches == BACKGROUND, background, torch.where(matches == IGNORED, -1, labels))
     return labels, boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
+from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule, build_norm_layer
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -41,7 +41,9 @@ class SSDExtraLayers(BaseModule):
         mid_channels: channels after each level's first convolution, or one number for all; by default half of ``out_channels``.
         kernel_sizes: of the second convolution of each extra level, or one number for all.
         separable: make the second convolution depthwise separable.
+        linear: with ``separable``, end each level without an activation (MobileNetV2's linear bottleneck, arXiv 1801.04381).
         l2_norm_scale: initial factor of an :class:`L2Norm` on the first level; ``None`` for none.
+        first_norm_cfg: another normalization of the first level, say ``dict(type='BN')``; ``None`` for none.
         norm_cfg: normalization after the convolutions.
         act_cfg: activation after the convolutions.
         init_cfg: initialization.
@@ -55,7 +57,9 @@ class SSDExtraLayers(BaseModule):
                  mid_channels: int | Sequence[int] | None = None,
                  kernel_sizes: int | Sequence[int] = 3,
                  separable: bool = False,
+                 linear: bool = False,
                  l2_norm_scale: float | None = None,
+                 first_norm_cfg: dict | None = None,
                  norm_cfg: dict | None = None,
                  act_cfg: dict | None = dict(type='ReLU'),
                  init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
@@ -71,17 +75,24 @@ class SSDExtraLayers(BaseModule):
         for name, values in layout.items():
             if len(values) != num:
                 raise ValueError(f'{name} has {len(values)} level(s), out_channels has {num}')
+        if linear and not separable:
+            raise ValueError('linear=True needs separable=True: dense levels always end with the activation')
+        if l2_norm_scale is not None and first_norm_cfg is not None:
+            raise ValueError('give l2_norm_scale or first_norm_cfg, not both')
         if l2_norm_scale is not None:
             self.l2_norm = L2Norm(in_channels[0], l2_norm_scale)
+        if first_norm_cfg is not None:
+            self.first_norm = build_norm_layer(first_norm_cfg, in_channels[0])[1]
         second = DepthwiseSeparableConvModule if separable else ConvModule
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        last = dict(pw_act_cfg=None) if linear else {}
         self.extra_layers = nn.ModuleList()
         previous = in_channels[-1]
         for channels, stride, padding, mid, kernel in zip(out_channels, *layout.values()):
             self.extra_layers.append(
                 nn.Sequential(
                     ConvModule(previous, mid, 1, **common),
-                    second(mid, channels, kernel, stride=stride, padding=padding, **common)))
+                    second(mid, channels, kernel, stride=stride, padding=padding, **common, **last)))
             previous = channels
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -90,6 +101,8 @@ class SSDExtraLayers(BaseModule):
         feature = levels[-1]
         if hasattr(self, 'l2_norm'):
             levels[0] = self.l2_norm(levels[0])
+        if hasattr(self, 'first_norm'):
+            levels[0] = self.first_norm(levels[0])
         for layer in self.extra_layers:
             feature = layer(feature)
             levels.append(feature)

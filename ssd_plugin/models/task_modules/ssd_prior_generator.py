@@ -24,6 +24,7 @@ class SSDPriorGenerator:
         strides: per level, pixels from one cell to the next, or (x, y). A level has ``ceil(side / stride)`` cells.
         aspect_ratios: per level, the ratios a > 1; each gives a wide (a) and a tall (1/a) prior. ``None`` for a level whose
             ``sizes`` are all square.
+        flip: as in the original release; ``False`` takes the ratios as they are, one prior for each.
         scales: per level, s_k as a share of the input.
         scale_range: (s_min, s_max) for s_k by linear interpolation over the levels.
         first_scale: with ``scale_range``, the first level's own scale, outside the interpolation.
@@ -48,6 +49,7 @@ class SSDPriorGenerator:
                  input_size: int | tuple[int, int],
                  strides: Sequence[float | tuple[float, float]],
                  aspect_ratios: Sequence[Sequence[float] | None] | None = None,
+                 flip: bool = True,
                  scales: Sequence[float] | None = None,
                  scale_range: tuple[float, float] | None = None,
                  first_scale: float | None = None,
@@ -78,12 +80,12 @@ class SSDPriorGenerator:
                 raise ValueError(f'{name} has {len(value)} level(s), strides has {self.num_levels}')
 
         if scales is None:
-            cells = [_pixel_cell(level_sizes, ratios) for level_sizes, ratios in zip(sizes, aspect_ratios)]
+            cells = [_pixel_cell(level_sizes, ratios, flip) for level_sizes, ratios in zip(sizes, aspect_ratios)]
         else:
             following = [*scales[1:], scales[-1] if next_scale == 'own' else next_scale]
             extras = [math.sqrt(s * n) if extra_prior else None for s, n in zip(scales, following)]
             unit = self._scale_unit(scale_to)
-            cells = [([(w * unit[0], h * unit[1]) for w, h in cell_shapes(s, extra, ratios or ())], extra is not None)
+            cells = [([(w * unit[0], h * unit[1]) for w, h in cell_shapes(s, extra, ratios or (), flip)], extra is not None)
                      for s, extra, ratios in zip(scales, extras, aspect_ratios)]
         orders = [order] * self.num_levels if isinstance(order, str) else order
         # Per level, widths and heights in pixels, (A, 2), in double precision until the grid is made.
@@ -174,7 +176,8 @@ class SSDPriorGenerator:
                 f'strides={self.strides}, centers={self.centers!r}, clip={self.clip!r}, shapes={shapes})')
 
 
-def _pixel_cell(sizes: Sequence[float], ratios: Sequence[float] | None) -> tuple[list[tuple[float, float]], bool]:
+def _pixel_cell(sizes: Sequence[float], ratios: Sequence[float] | None,
+                flip: bool) -> tuple[list[tuple[float, float]], bool]:
     """Shapes of a cell in pixels, and whether the second is the extra square prior."""
     if ratios is None:
         return [(size, size) for size in sizes], False
@@ -182,7 +185,7 @@ def _pixel_cell(sizes: Sequence[float], ratios: Sequence[float] | None) -> tuple
         raise ValueError(f'a level with aspect ratios has sizes (min, max) or (min,), got {tuple(sizes)} with {tuple(ratios)}; '
                          'for several square sizes set its aspect_ratios to None')
     extra = math.sqrt(sizes[0] * sizes[1]) if len(sizes) == 2 else None
-    return cell_shapes(sizes[0], extra, ratios), extra is not None
+    return cell_shapes(sizes[0], extra, ratios, flip), extra is not None
 
 
 def _one_of(name: str, value, choices: tuple) -> None:
