@@ -89,8 +89,7 @@ def decode(priors: Tensor, deltas: Tensor, center_variance: float, size_variance
     Returns:
         ``(..., 4)``, corner form in pixels.
     """
-    if deltas.dtype in (torch.float16, torch.bfloat16):
-        deltas = deltas.float()
+    deltas = deltas.to(torch.promote_types(deltas.dtype, torch.float32))
     p = corners_to_centers(priors)
     shift = (deltas[..., :2] * center_variance).clamp(-MAX_SHIFT, MAX_SHIFT)
     growth = (deltas[..., 2:] * size_variance).clamp(-math.log(MAX_RATIO), math.log(MAX_RATIO))

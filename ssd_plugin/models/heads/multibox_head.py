@@ -161,8 +161,8 @@ class MultiBoxHead(BaseDenseHead):
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
-        scores = self._logits(cls_scores).float().softmax(dim=-1)[..., :self.num_classes]
-        deltas = _flatten_levels(bbox_preds, 4).float()
+        scores = _at_least_float32(self._logits(cls_scores)).softmax(dim=-1)[..., :self.num_classes]
+        deltas = _at_least_float32(_flatten_levels(bbox_preds, 4))
         found = select_candidates(scores, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1))
         boxes = self.bbox_coder.decode(self._priors(cls_scores)[found.prior], deltas[found.image, found.prior])
         if getattr(self.bbox_coder, 'clip_border', True):
@@ -186,6 +186,11 @@ class MultiBoxHead(BaseDenseHead):
 def _flatten_levels(maps: Sequence[Tensor], values: int) -> Tensor:
     """Outputs of all levels in the order of the priors: ``(B, A * values, H, W)`` each to ``(B, P, values)``."""
     return torch.cat([m.permute(0, 2, 3, 1).reshape(len(m), -1, values) for m in maps], dim=1)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    """Half precision, as AMP leaves it, is too coarse for scores and boxes."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _pad_ground_truth(instances: Sequence[InstanceData],

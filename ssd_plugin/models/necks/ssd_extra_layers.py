@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule, build_norm_layer
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
@@ -18,13 +17,18 @@ class L2Norm(nn.Module):
         scale: initial factor.
     """
 
+    EPS = 1e-10  # lowest length
+
     def __init__(self, channels: int, scale: float = 20.):
         super().__init__()
         self.weight = nn.Parameter(torch.full((channels, ), float(scale)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to the same; the length is taken in float32."""
-        return (F.normalize(x.float(), dim=1, eps=1e-10) * self.weight.float()[:, None, None]).type_as(x)
+        """``(B, C, H, W)`` to the same; the length is taken in float32 at least. A position of zeros stays zero."""
+        full = x.to(torch.promote_types(x.dtype, torch.float32))
+        # Bounded below the root, whose gradient at 0 is not finite.
+        length = full.pow(2).sum(dim=1, keepdim=True).clamp(min=self.EPS**2).sqrt()
+        return (self.weight[:, None, None] * full / length).type_as(x)
 
 
 @MODELS.register_module()

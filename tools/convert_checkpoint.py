@@ -1,0 +1,47 @@
+"""Convert the checkpoint of another SSD implementation, or convert one of this package for MMDetection.
+
+python tools/convert_checkpoint.py SOURCE TARGET [--format auto|NAME] [--config FILE] [--classes a,b,c]
+python tools/convert_checkpoint.py SOURCE TARGET --to mmdet [--config FILE]
+"""
+import argparse
+
+import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+from ssd_plugin.checkpoints import FORMATS, convert_checkpoint, export_to_mmdet
+from ssd_plugin.engine.user_errors import exit_on_user_error
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Convert checkpoints between SSD implementations.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='formats:\n' + '\n'.join(f'  {key:24} {form.title}' for key, form in FORMATS.items()))
+    parser.add_argument('source', help='checkpoint file to read; code in it is never run')
+    parser.add_argument('target', help='checkpoint file to write')
+    parser.add_argument('--format', default='auto', choices=['auto', *FORMATS], metavar='NAME', help='format of the source; '
+                        'recognised by names and shapes by default')
+    parser.add_argument('--to', choices=['ssd_plugin', 'mmdet'], default='ssd_plugin', help='write for this package (default), or '
+                        "write this package's SSD300 or SSD512 for MMDetection")
+    parser.add_argument('--config', help='config in place of the one that belongs to the format; with --to mmdet, the config that '
+                        'the source was trained with')
+    parser.add_argument('--classes', help='names of the classes, comma-separated, for weights trained on other data than the '
+                        "config's")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    classes = args.classes.split(',') if args.classes else None
+    if args.to == 'mmdet':
+        found = export_to_mmdet(args.source, args.target, args.config, classes)
+        print(f'{args.source}: {found.num_tensors} tensors, for MMDetection')
+    else:
+        found = convert_checkpoint(args.source, args.target, args.format, args.config, classes)
+        print(f'{args.source}: {FORMATS[found.format].title} ({found.format}), {found.num_tensors} tensors')
+    options = ' '.join(f'{key}={str(value).replace(" ", "")}' for key, value in found.options.items())
+    print(f'config: {found.config}' + (f' with --cfg-options {options}' if options else ''))
+    print(f'classes: {len(found.classes)} ({", ".join(found.classes[:5])}{", ..." if len(found.classes) > 5 else ""})')
+    print(f'written: {args.target}')
+
+
+if __name__ == '__main__':
+    exit_on_user_error(main)
