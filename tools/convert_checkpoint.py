@@ -25,6 +25,8 @@ def parse_args() -> argparse.Namespace:
                         'the source was trained with')
     parser.add_argument('--classes', help='names of the classes, comma-separated, for weights trained on other data than the '
                         "config's")
+    parser.add_argument('--whole-model', action='store_true', help='the source is a model that was pickled whole, as that of the '
+                        'PyTorch tutorial: take its tensors out; code in it is not run')
     return parser.parse_args()
 
 
@@ -35,7 +37,7 @@ def main() -> None:
         found = export_to_mmdet(args.source, args.target, args.config, classes)
         print(f'{args.source}: {found.num_tensors} tensors, for MMDetection')
     else:
-        found = convert_checkpoint(args.source, args.target, args.format, args.config, classes)
+        found = convert_checkpoint(args.source, args.target, args.format, args.config, classes, args.whole_model)
         print(f'{args.source}: {FORMATS[found.format].title} ({found.format}), {found.num_tensors} tensors')
     options = ' '.join(f'{key}={str(value).replace(" ", "")}' for key, value in found.options.items())
     print(f'config: {found.config}' + (f' with --cfg-options {options}' if options else ''))

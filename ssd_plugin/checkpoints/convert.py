@@ -39,7 +39,8 @@ def convert_checkpoint(source: str | Path,
                        target: str | Path,
                        format: str = 'auto',
                        config: str | None = None,
-                       classes: Sequence[str] | None = None) -> Conversion:
+                       classes: Sequence[str] | None = None,
+                       whole_model: bool = False) -> Conversion:
     """Write a checkpoint of another implementation as one that loads, with ``strict=True``, into a config of this package.
 
     Args:
@@ -48,6 +49,7 @@ def convert_checkpoint(source: str | Path,
         format: key of :data:`~ssd_plugin.checkpoints.formats.FORMATS`, or ``'auto'`` to recognise it by names and shapes.
         config: a config file in place of those that the format names.
         classes: names of the classes without the background, for weights that were trained on other data than the config's.
+        whole_model: the source is a model that was pickled whole.
 
     Returns:
         :class:`Conversion`.
@@ -56,7 +58,7 @@ def convert_checkpoint(source: str | Path,
         UserError: the file is damaged, asks to run code, is of no known format, or does not fit; nothing is written.
     """
     check_target(target, source)
-    state, meta = read_checkpoint(source)
+    state, meta = read_checkpoint(source, whole_model)
     found = _recognise(source, state, format, config)
     cfg = read_config(found.config, found.options)
     names = dataset_meta(cfg, meta, classes, source)
@@ -81,8 +83,8 @@ def _recognise(source: str | Path, state: dict[str, Tensor], format: str, config
     best = min(candidates, key=lambda found: (len(found.problems), bool(found.options)))
     if best.problems:
         raise UserError(f'{source} is of no known format, or not whole. It is closest to {FORMATS[best.format].title} '
-                        f'({best.config}), of which do not fit: {shortened(best.problems)}. '
-                        'Known formats: ' + '; '.join(f'{key}: {form.title}' for key, form in FORMATS.items()))
+                        f'({best.format}, {best.config}), of which do not fit: {shortened(best.problems)}. '
+                        f'Known formats: {", ".join(FORMATS)}')
     return best
 
 

@@ -1,7 +1,10 @@
 """Reading checkpoints without running what is in them, and writing them whole or not at all."""
+import io
 import os
-import re
+import pickle
+import pickletools
 import tempfile
+import zipfile
 from pathlib import Path
 
 import torch
@@ -9,26 +12,15 @@ from torch import Tensor
 
 from ssd_plugin.engine.user_errors import UserError, check_checkpoint
 
+from .whole_models import read_whole_model
+
 # Where checkpoints keep the state dict, if they are more than one.
 CONTAINERS = ('state_dict', 'model_state_dict', 'model', 'net')
-# Classes of the PyTorch tutorial, whose published file is a whole pickled model.
-TUTORIAL_CLASSES = {'SSD300', 'VGGBase', 'AuxiliaryConvolutions', 'PredictionConvolutions'}
-TUTORIAL_HINT = '''
-It looks like the file of the PyTorch tutorial, a whole pickled model. To get its weights out without trusting the file, run this in
-a folder with the tutorial's model.py and utils.py; it rebuilds the named classes and refuses everything else:
-
-    import torch, model
-    from torch.serialization import safe_globals
-    allowed = [model.SSD300, model.VGGBase, model.AuxiliaryConvolutions, model.PredictionConvolutions,
-               torch.nn.Conv2d, torch.nn.MaxPool2d, torch.optim.SGD]
-    with safe_globals(allowed):
-        checkpoint = torch.load('{path}', map_location='cpu', weights_only=True)
-    torch.save(checkpoint['model'].state_dict(), 'ssd300_state_dict.pth')
-
-and convert ssd300_state_dict.pth.'''
+# What a pickle of tensors names.
+HARMLESS = ('torch.', 'collections.OrderedDict', 'numpy.')
 
 
-def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict]:
+def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[str, Tensor], dict]:
     """The state dict in a file, with the names that the file has, and its metadata.
 
     Read with ``weights_only=True``: tensors and plain data, no code. A ``module.`` in front of all names (``DataParallel``) is
@@ -36,6 +28,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict]:
 
     Args:
         path: a ``.pth`` file: a state dict, or a dict with one under ``state_dict``, ``model_state_dict``, ``model`` or ``net``.
+        whole_model: for a model that was pickled whole, take out its tensors; nothing that the file asks for is run then either.
 
     Returns:
         State dict, and what stands under ``meta``, ``{}`` if nothing.
@@ -48,7 +41,12 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # noqa: BLE001 - a file can be wrong in any way
-        raise UserError(_why_unreadable(path, error)) from error
+        if not whole_model or 'TorchScript' in str(error):
+            raise UserError(_why_unreadable(path, error)) from error
+        try:
+            checkpoint = read_whole_model(path)
+        except Exception as inner:  # noqa: BLE001
+            raise UserError(f'{path} is damaged or no checkpoint: {_first_line(inner)}') from inner
     weights = checkpoint
     if isinstance(checkpoint, dict):
         weights = next((checkpoint[name] for name in CONTAINERS if isinstance(checkpoint.get(name), dict)), checkpoint)
@@ -105,16 +103,45 @@ def write_checkpoint(checkpoint: dict, path: str | Path) -> None:
 
 
 def _why_unreadable(path: str, error: Exception) -> str:
-    text = str(error)
-    if 'TorchScript' in text:
+    if 'TorchScript' in str(error):
         return f'{path} is a TorchScript archive, which is code. Load it where it was made and save its state_dict()'
-    names = set(re.findall(r'(?:GLOBAL|global|class|function|Callable|callable)[:\s]+([A-Za-z_][\w.]*\.[\w.]+)', text))
-    if names or 'Unsupported' in text or 'Weights only load failed' in text and 'unrecognized' in text:
-        named = f' ({shortened(sorted(names))})' if names else ''
-        hint = TUTORIAL_HINT.format(path=path) if {name.rpartition('.')[2] for name in names} & TUTORIAL_CLASSES else ''
-        return (f'{path} is refused: it asks to run code{named}, where weights are just tensors. Nothing of it was run. Where it '
-                f'was made, save model.state_dict() instead.{hint}')
-    return f'{path} is damaged or no checkpoint: {text.splitlines()[0] if text else type(error).__name__}'
+    names = [name for name in named_globals(path) if not name.startswith(HARMLESS)]
+    if names:
+        return (f'{path} is refused: it asks to run code ({shortened(names)}), where weights are just tensors. Nothing of it was '
+                'run. If it is a model that was pickled whole, as the PyTorch tutorial\'s is, --whole-model takes its tensors out, '
+                'again without running anything; or save model.state_dict() where it was made')
+    return f'{path} is damaged or no checkpoint: {_first_line(error)}'
+
+
+def named_globals(path: str) -> list[str]:
+    """Classes and functions that a pickle names, ``module.name``, read from its opcodes without running them."""
+    found, strings = {}, []
+    with open(path, 'rb') as file:
+        content = file.read()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            content = b''.join(archive.read(name) for name in archive.namelist() if name.endswith('data.pkl'))
+    stream = io.BytesIO(content)
+    try:
+        # The old format is several pickles, one after the other, and then the tensors.
+        while stream.tell() < len(content):
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name in ('GLOBAL', 'INST'):
+                    found[argument.replace(' ', '.')] = True
+                elif opcode.name == 'STACK_GLOBAL':
+                    found['.'.join(strings[-2:])] = True
+                elif isinstance(argument, str):
+                    strings.append(argument)
+    except Exception:  # noqa: BLE001 - here the pickles end
+        pass
+    return list(found)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        # torch's own text here is advice to switch the safe reader off.
+        return 'not written by torch.save, or cut off'
+    return (str(error).splitlines() or [''])[0] or type(error).__name__
 
 
 def _outline(value) -> str:

@@ -1,7 +1,9 @@
 import pytest
 import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 from ssd_plugin.engine.user_errors import leaf_datasets
 
 from conftest import CONFIGS, TOP_LEVEL_CONFIGS
@@ -37,6 +39,30 @@ def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
     assert [tuple(m.shape[-2:]) for m in logits] == detector.bbox_head.prior_generator.featmap_sizes
     for outputs, offsets, priors in zip(logits, deltas, detector.bbox_head.prior_generator.num_base_priors):
         assert outputs.shape[1] == priors * detector.bbox_head.num_outputs and offsets.shape[1] == priors * 4
+
+
+@pytest.mark.parametrize('name', [
+    'ssd300_mobilenetv1_voc.py', 'ssdlite300_mobilenetv2_voc.py', 'ssdlite320_mobilenetv2_coco.py', 'ssdlite320_mobilenetv3_coco.py',
+    'ssd_face_slim_320x240.py', 'ssd300_pytorchssd_voc.py', 'ssd300_torchvision_coco.py', 'ssd300_tutorial_voc.py'
+])
+def test_detectors_with_weights_from_elsewhere_train_too(name):
+    cfg = Config.fromfile(CONFIGS / name).model
+    cfg.backbone.init_cfg = None
+    detector = MODELS.build(cfg)
+    detector.init_weights()
+    width, height = detector.bbox_head.prior_generator.input_size
+    samples = []
+    for corner in (20., 90.):
+        sample = DetDataSample(metainfo=dict(img_shape=(height, width), batch_input_shape=(height, width)))
+        sample.gt_instances = InstanceData(bboxes=torch.tensor([[corner, corner, 200., 180.]]), labels=torch.tensor([0]))
+        sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+        samples.append(sample)
+    data = detector.data_preprocessor(
+        dict(inputs=[torch.randint(256, (3, height, width), dtype=torch.uint8) for _ in samples], data_samples=samples), training=True)
+    losses = detector.loss(data['inputs'], data['data_samples'])
+    assert all(loss.isfinite() and loss > 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in detector.parameters())
 
 
 def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):
