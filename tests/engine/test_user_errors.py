@@ -1,8 +1,11 @@
 import json
 import shutil
+from urllib.error import URLError
 
 import pytest
 import torch
+from mmengine.config import Config
+from ssd_plugin.engine.user_errors import UserError, explained
 
 CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 QUICK = ('train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
