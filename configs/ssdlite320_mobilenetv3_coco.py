@@ -1,18 +1,12 @@
 # SSDLite320 on MobileNetV3-Large on COCO 2017, as in torchvision (torchvision/models/detection/ssdlite.py): its weights load after
 # tools/convert_checkpoint.py. Published for them: 21.3 box AP on COCO val2017 (torchvision's model page).
 # The first feature map is the expansion of MobileNetV3's layer 13, which has stride 16 and 672 channels.
-_base_ = [
-    './_base_/models/ssdlite320.py', './_base_/pipelines/ssd320.py', './_base_/datasets/coco.py',
-    './_base_/schedules/ssd_coco.py', './_base_/default_runtime.py'
-]
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
-test_dataloader = val_dataloader
-optim_wrapper = dict(optimizer=dict(lr=1e-2, weight_decay=4e-5))
+_base_ = './ssdlite320_mobilenetv2_coco.py'
 model = dict(
     # (x / 255 - 0.5) / 0.5
     data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
     backbone=dict(
+        _delete_=True,
         type='TorchvisionMobileNet',
         arch='mobilenet_v3_large',
         out_indices=(13, 16),
@@ -21,11 +15,9 @@ model = dict(
         init_cfg=dict(type='Normal', layer='Conv2d', std=0.03)),
     neck=dict(in_channels=(672, 480)),
     bbox_head=dict(
-        num_classes=80,
         in_channels=(672, 480, 512, 256, 256, 128),
-        matcher=dict(ignored='exclude'),
         background='first',
         # torchvision numbers the classes by COCO's ids, ten of which no object has.
         unused_outputs=(12, 26, 29, 30, 45, 66, 68, 69, 71, 83),
-        prior_generator=dict(scale_range=(0.2, 0.95), clip='sizes')),
-    test_cfg=dict(score_thr=0.001, nms_pre=300, nms=dict(iou_threshold=0.55), max_per_img=300))
+        prior_generator=dict(sizes=None, scale_range=(0.2, 0.95), centers='featmap', clip='sizes')),
+    test_cfg=dict(score_thr=0.001, nms_pre=300, nms=dict(iou_threshold=0.55), max_per_img=300, min_bbox_size=-1))
