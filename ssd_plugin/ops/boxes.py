@@ -36,11 +36,13 @@ def pairwise_intersection(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     Returns:
         ``(..., N, M)``.
     """
-    a, b = boxes1.unsqueeze(-2), boxes2.unsqueeze(-3)
-    # One side at a time: half the memory of corner pairs.
-    width = torch.minimum(a[..., 2], b[..., 2]) - torch.maximum(a[..., 0], b[..., 0])
-    height = torch.minimum(a[..., 3], b[..., 3]) - torch.maximum(a[..., 1], b[..., 1])
-    return width.clamp_(min=0) * height.clamp_(min=0)
+    left1, top1, right1, bottom1 = boxes1.unsqueeze(-2).unbind(-1)
+    # Contiguous, as every row of pairs reads them.
+    left2, top2, right2, bottom2 = boxes2.unsqueeze(-3).movedim(-1, 0).contiguous()
+    # One side at a time, in place: half the memory of corner pairs, and each result is written once.
+    width = torch.minimum(right1, right2).sub_(torch.maximum(left1, left2)).clamp_(min=0)
+    height = torch.minimum(bottom1, bottom2).sub_(torch.maximum(top1, top2)).clamp_(min=0)
+    return width.mul_(height)
 
 
 def box_area(boxes: Tensor) -> Tensor:
@@ -54,9 +56,9 @@ def pairwise_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     Arguments and result as in :func:`pairwise_intersection`. A box without area has IoU 0 with everything.
     """
     shared = pairwise_intersection(boxes1, boxes2)
-    union = box_area(boxes1).unsqueeze(-1) + box_area(boxes2).unsqueeze(-2) - shared
+    union = (box_area(boxes1).unsqueeze(-1) + box_area(boxes2).unsqueeze(-2)).sub_(shared)
     # Two boxes without area share nothing and unite to nothing: 0, not NaN.
-    return shared / union.clamp_(min=torch.finfo(union.dtype).tiny)
+    return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
 
 
 def encode(priors: Tensor, boxes: Tensor, center_variance: float, size_variance: float) -> Tensor:
@@ -77,6 +79,26 @@ def encode(priors: Tensor, boxes: Tensor, center_variance: float, size_variance:
     shift = (g[..., :2] - p[..., :2]) / p[..., 2:] / center_variance
     growth = torch.log(g[..., 2:].clamp(min=MIN_SIDE) / p[..., 2:]) / size_variance
     return torch.cat([shift, growth], dim=-1)
+
+
+def encode_matches(priors: Tensor, boxes: Tensor, matches: Tensor, center_variance: float, size_variance: float) -> Tensor:
+    """:func:`encode` for the box that each prior is matched to: logarithms are taken of boxes and priors, not of pairs.
+
+    Args:
+        priors: ``(P, 4)``, corner form in pixels, with area.
+        boxes: ``(B, G, 4)``, corner form in pixels, G at least 1; a box without area gives finite offsets.
+        matches: ``(B, P)`` index of the box, 0..G-1.
+        center_variance: divides the offsets of the centre.
+        size_variance: divides the logarithm of the size.
+
+    Returns:
+        ``(B, P, 4)`` offsets (t_x, t_y, t_w, t_h), without unit.
+    """
+    p, g = corners_to_centers(priors), corners_to_centers(boxes)
+    scale = torch.cat([p[:, 2:] * center_variance, torch.full_like(p[:, 2:], size_variance)], dim=1)
+    origin = torch.cat([p[:, :2], p[:, 2:].log()], dim=1)  # (P, 4)
+    targets = torch.cat([g[..., :2], g[..., 2:].clamp(min=MIN_SIDE).log()], dim=-1)  # (B, G, 4)
+    return (targets.gather(1, matches.unsqueeze(-1).expand(-1, -1, 4)) - origin) / scale
 
 
 def decode(priors: Tensor, deltas: Tensor, center_variance: float, size_variance: float) -> Tensor:

@@ -1,7 +1,10 @@
 """Matching: which prior answers for which ground truth (SSD paper, section 2.2, "Matching strategy").
 
-The whole batch at once: ground truth is padded to the largest number of objects in an image, with a mask.
+The whole batch in one call: ground truth is padded to the largest number of objects in an image, with a mask. The overlaps are
+never all in memory: they are made and used in blocks of images and objects.
 """
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor
 
@@ -9,9 +12,18 @@ from .boxes import box_area, pairwise_intersection, pairwise_iou
 
 BACKGROUND = -1
 IGNORED = -2
+# Overlaps held at a time. On a CPU a block and its intermediates stay in the cache; on a GPU larger blocks keep it busy: 64 MiB
+# each in float32.
+BLOCK_ON_CPU = 2**19
+BLOCK_ON_GPU = 2**24
 
 
-def match_priors(priors: Tensor, boxes: Tensor, valid: Tensor, iou_threshold: float = 0.5, unique: bool = False) -> Tensor:
+def match_priors(priors: Tensor,
+                 boxes: Tensor,
+                 valid: Tensor,
+                 iou_threshold: float = 0.5,
+                 unique: bool = False,
+                 lengths: Sequence[int] | None = None) -> Tensor:
     """Each ground truth's best prior, then every prior whose best IoU reaches the threshold.
 
     First, every ground truth takes the prior of highest IoU (the first of equals), whatever that IoU is, if above 0. Of two that
@@ -26,35 +38,73 @@ def match_priors(priors: Tensor, boxes: Tensor, valid: Tensor, iou_threshold: fl
         iou_threshold: IoU from which a prior is positive.
         unique: give a ground truth that loses its best prior to another its next best, as the bipartite step of the original
             release does. Costs G passes over the overlaps.
+        lengths: numbers of boxes before the padding, where the host knows them: padding then costs nothing, so that one image
+            with many objects does not slow the others down.
 
     Returns:
         ``(B, P)`` int64: index of the ground truth, or :data:`BACKGROUND`.
     """
     valid = valid & boxes.isfinite().all(dim=-1)
     boxes = torch.where(valid.unsqueeze(-1), boxes, 0.)
-    num_objects = boxes.shape[1]
+    batch, num_objects = boxes.shape[:2]
+    lengths = [num_objects] * batch if lengths is None else lengths
+    limit = max(_block_limit(priors) // len(priors), 1)  # boxes at a time
+    matches = [
+        _match_images(priors, boxes[images, :most], iou_threshold, unique, max(limit // (images.stop - images.start), 1))
+        for images, most in _blocks(lengths, limit)
+    ]
+    return torch.cat(matches)
+
+
+def _blocks(lengths: Sequence[int], limit: int) -> Iterator[tuple[slice, int]]:
+    """Runs of images whose padded boxes are at most ``limit``, one image at least, with the most boxes of an image in it."""
+    start, most = 0, 0
+    for image, length in enumerate(lengths):
+        if image > start and (image + 1 - start) * max(most, length) > limit:
+            yield slice(start, image), most
+            start, most = image, 0
+        most = max(most, length)
+    yield slice(start, len(lengths)), most
+
+
+def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: bool, step: int) -> Tensor:
+    """:func:`match_priors` for boxes ``(B, G, 4)`` that overlap nothing where padded, ``step`` objects at a time."""
+    batch, num_objects = boxes.shape[:2]
     if num_objects == 0:
-        return torch.full((len(boxes), len(priors)), BACKGROUND, device=boxes.device)
-    iou = pairwise_iou(boxes, priors)  # (B, G, P)
-    best_iou, best_object = iou.max(dim=1)  # (B, P)
+        return torch.full((batch, len(priors)), BACKGROUND, device=boxes.device)
+    if unique:
+        step = num_objects
+    best_iou, best_object, tops = None, None, []
+    for first in range(0, num_objects, step):
+        iou = pairwise_iou(boxes[:, first:first + step], priors)  # (B, step, P)
+        tops.append(iou.max(dim=2))
+        value, index = iou.max(dim=1)  # (B, P)
+        if best_iou is None:
+            best_iou, best_object = value, index
+        else:
+            # Of equals the first.
+            best_object = torch.where(value > best_iou, index + first, best_object)
+            best_iou = torch.maximum(value, best_iou)
     matches = torch.where(best_iou >= iou_threshold, best_object, BACKGROUND)
-    owner = _unique_owners(iou) if unique else _owners(iou)
+    if unique:
+        owner = _unique_owners(iou)
+    else:
+        owner = _owners(torch.cat([top.values for top in tops], dim=1), torch.cat([top.indices for top in tops], dim=1), len(priors))
     return torch.where(owner < num_objects, owner, matches)
 
 
-def _owners(iou: Tensor) -> Tensor:
-    """Which ground truth took each prior as its best: ``(B, G, P)`` to ``(B, P)``, G where none did."""
-    batch, num_objects, num_priors = iou.shape
-    value, prior = iou.max(dim=2)  # (B, G)
-    highest = iou.new_zeros(batch, num_priors).scatter_reduce(1, prior, value, 'amax')
+def _owners(value: Tensor, prior: Tensor, num_priors: int) -> Tensor:
+    """Which ground truth took each prior as its best: highest IoU and its prior, both ``(B, G)``, to ``(B, P)``, G where none did."""
+    batch, num_objects = value.shape
+    highest = value.new_zeros(batch, num_priors).scatter_reduce(1, prior, value, 'amax')
     wins = (value > 0) & (value == highest.gather(1, prior))
-    index = torch.arange(num_objects, device=iou.device)
-    owner = torch.full((batch, num_priors), num_objects, device=iou.device)
+    index = torch.arange(num_objects, device=value.device)
+    owner = torch.full((batch, num_priors), num_objects, device=value.device)
     return owner.scatter_reduce(1, prior, torch.where(wins, index, num_objects), 'amin')
 
 
 def _unique_owners(iou: Tensor) -> Tensor:
-    """As :func:`_owners`, one prior for each ground truth: the pair of highest IoU among those left, G times over."""
+    """As :func:`_owners`, from all overlaps ``(B, G, P)`` and one prior for each ground truth: the pair of highest IoU among those left, G times over."""
     batch, num_objects, num_priors = iou.shape
     left = iou.clone()
     owner = torch.full((batch, num_priors + 1), num_objects, device=iou.device)
@@ -81,7 +131,14 @@ def priors_in_regions(priors: Tensor, regions: Tensor, valid: Tensor, iof_thresh
     Returns:
         ``(B, P)`` bool.
     """
-    if regions.shape[1] == 0:
-        return torch.zeros(len(regions), len(priors), dtype=torch.bool, device=priors.device)
-    shared = pairwise_intersection(torch.where(valid.unsqueeze(-1), regions, 0.), priors)  # (B, R, P)
-    return (shared >= iof_threshold * box_area(priors).clamp(min=torch.finfo(shared.dtype).tiny)).any(dim=1)
+    regions = torch.where(valid.unsqueeze(-1), regions, 0.)
+    least = iof_threshold * box_area(priors).clamp(min=torch.finfo(priors.dtype).tiny)
+    inside = []
+    for images, most in _blocks([regions.shape[1]] * len(regions), max(_block_limit(priors) // len(priors), 1)):
+        shared = pairwise_intersection(regions[images, :most], priors)  # (images, R, P)
+        inside.append((shared >= least).any(dim=1))
+    return torch.cat(inside)
+
+
+def _block_limit(priors: Tensor) -> int:
+    return BLOCK_ON_CPU if priors.device.type == 'cpu' else BLOCK_ON_GPU

@@ -1,9 +1,18 @@
-"""The training objective: SSD paper, section 2.2, "Training objective" and "Hard negative mining"."""
+"""The training objective: SSD paper, section 2.2, "Training objective" and "Hard negative mining".
+
+No value is read back from the device, and no list of priors is made: every prior is computed, and a mask says which count.
+"""
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .levels import flatten_levels
+
+# A float32 is a sign and 31 bits; the hardest priors are found by this many of them at a time.
+DIGITS = (11, 11, 10)
 
 
 class LossSums(NamedTuple):
@@ -13,21 +22,25 @@ class LossSums(NamedTuple):
     num_positives: Tensor  # scalar, int64
 
 
-def multibox_loss(logits: Tensor,
-                  deltas: Tensor,
+def multibox_loss(cls_maps: Sequence[Tensor],
+                  box_maps: Sequence[Tensor],
                   labels: Tensor,
                   box_targets: Tensor,
+                  num_outputs: int,
+                  class_order: Tensor | None = None,
                   neg_pos_ratio: float = 3.,
                   beta: float = 1.,
                   mining: str = 'background',
                   negatives_if_empty: int = 0) -> LossSums:
-    """Cross-entropy with hard-negative mining, and smooth L1, summed over the batch. All in float32.
+    """Cross-entropy with hard-negative mining, and smooth L1, summed over the batch. All in float32 at least.
 
     Args:
-        logits: ``(B, P, C + 1)`` class scores before the softmax; the background is class C.
-        deltas: ``(B, P, 4)`` predicted offsets.
-        labels: ``(B, P)`` int64: 0..C-1 for positives, C for background, below 0 for priors that do not count.
+        cls_maps: per level, class scores before the softmax ``(B, A * K, H, W)``, A the priors of a cell and K ``num_outputs``.
+        box_maps: per level, predicted offsets ``(B, A * 4, H, W)``.
+        labels: ``(B, P)`` int64: K - 1 for background, 0..K-2 for positives, below 0 for priors that do not count.
         box_targets: ``(B, P, 4)`` offsets to predict; read at positives only.
+        num_outputs: K, the classes and the background.
+        class_order: ``(K,)``, which output each label is; ``None`` for the order of the labels.
         neg_pos_ratio: negatives per positive, in each image.
         beta: error at which smooth L1 turns from square to straight.
         mining: what makes a negative hard: ``'background'``, the cross-entropy of its background class (original release), or
@@ -37,36 +50,79 @@ def multibox_loss(logits: Tensor,
     Returns:
         :class:`LossSums`.
     """
-    logits, deltas = logits.float(), deltas.float()
-    background_class = logits.shape[-1] - 1
-    positive = (labels >= 0) & (labels < background_class)
-    background = labels == background_class
-    log_norm = logits.logsumexp(dim=-1)  # (B, P)
-    cross_entropy = log_norm - logits.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-
+    background = labels == num_outputs - 1
+    positive = (labels >= 0) & ~background
+    outputs = labels.clamp(min=0)
+    losses = cross_entropy(cls_maps, outputs if class_order is None else class_order[outputs], num_outputs)  # (B, P)
     with torch.no_grad():
-        hardness = hardness_of_negatives(logits, log_norm, mining)
         num_positive = positive.sum(dim=1)  # (B,)
         num_negative = torch.where(num_positive > 0, neg_pos_ratio * num_positive, negatives_if_empty)
-        negative = hardest(hardness, background, num_negative)
+        hardness = hardness_of_background(losses, cls_maps, num_outputs, class_order, mining)
+        counted = positive | hardest(hardness, background, num_negative)
 
-    loss_cls = torch.where(positive | negative, cross_entropy, 0.).sum()
-    error = torch.where(positive.unsqueeze(-1), deltas - box_targets, 0.)
-    loss_bbox = F.smooth_l1_loss(error, torch.zeros_like(error), reduction='sum', beta=beta)
+    loss_cls = torch.where(counted, losses, 0.).sum()
+    deltas = flatten_levels([_at_least_float32(m) for m in box_maps], 4)
+    # An error of nothing where nothing is to be predicted.
+    targets = torch.where(positive.unsqueeze(-1), box_targets, deltas.detach())
+    loss_bbox = F.smooth_l1_loss(deltas, targets, reduction='sum', beta=beta)
     return LossSums(loss_cls, loss_bbox, num_positive.sum())
 
 
-def hardness_of_negatives(logits: Tensor, log_norm: Tensor, mining: str) -> Tensor:
-    """How hard each prior is as a negative, ``(B, P)``; see ``mining`` in :func:`multibox_loss`."""
+def cross_entropy(maps: Sequence[Tensor], outputs: Tensor, num_outputs: int) -> Tensor:
+    """-log softmax of one output of each prior.
+
+    Computed on the maps as they lie in memory, which spares the copy of all scores into the order of the priors.
+
+    Args:
+        maps: per level, scores before the softmax ``(B, A * K, H, W)``.
+        outputs: ``(B, P)`` int64, 0..K-1.
+        num_outputs: K.
+
+    Returns:
+        ``(B, P)``, in float32 at least.
+    """
+    sizes = [m[0].numel() // num_outputs for m in maps]
+    return torch.cat([_cross_entropy(m, part, num_outputs) for m, part in zip(maps, outputs.split(sizes, dim=1))], dim=1)
+
+
+def _cross_entropy(scores: Tensor, outputs: Tensor, num_outputs: int) -> Tensor:
+    batch, channels, height, width = scores.shape
+    scores = _at_least_float32(scores)
+    if not scores.is_contiguous():  # channels last: the outputs of a prior are neighbours
+        rows = scores.permute(0, 2, 3, 1).reshape(-1, num_outputs)
+        return F.cross_entropy(rows, outputs.reshape(-1), reduction='none').view(batch, -1)
+    priors, cells = channels // num_outputs, height * width
+    outputs = outputs.reshape(batch, cells, priors).transpose(1, 2).reshape(batch * priors, cells)
+    losses = F.cross_entropy(scores.view(batch * priors, num_outputs, cells), outputs, reduction='none')
+    return losses.view(batch, priors, cells).transpose(1, 2).reshape(batch, -1)
+
+
+def hardness_of_background(losses: Tensor, cls_maps: Sequence[Tensor], num_outputs: int, class_order: Tensor | None,
+                           mining: str) -> Tensor:
+    """How hard each background prior is as a negative, ``(B, P)``; see ``mining`` in :func:`multibox_loss`.
+
+    Args:
+        losses: ``(B, P)`` cross-entropy of each prior with its label, which is the background where the result counts.
+        cls_maps: per level, scores before the softmax.
+        num_outputs: K.
+        class_order: which output each label is.
+        mining: ``'background'`` or ``'foreground'``.
+    """
     if mining == 'background':
-        return log_norm - logits[..., -1]
+        return losses
     if mining == 'foreground':
-        return logits[..., :-1].amax(dim=-1) - log_norm
+        scores = flatten_levels([_at_least_float32(m) for m in cls_maps], num_outputs)
+        if class_order is not None:
+            scores = scores[..., class_order]
+        # The highest log confidence: score - log sum exp, and the loss is log sum exp - score of the background.
+        return scores[..., :-1].amax(dim=-1) - (losses + scores[..., -1])
     raise ValueError(f"mining must be 'background' or 'foreground', got {mining!r}")
 
 
 def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
-    """Mask of the ``count`` hardest eligible priors of each image; of equals the first. No length is read back from the device.
+    """Mask of the ``count`` hardest eligible priors of each image; of equals the first.
+
+    Not by sorting: the value of the last one to take is found digit by digit of its bits (radix select), from histograms.
 
     Args:
         hardness: ``(B, P)``.
@@ -76,6 +132,30 @@ def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
     Returns:
         ``(B, P)`` bool.
     """
-    order = hardness.masked_fill(~eligible, -torch.inf).sort(dim=1, descending=True, stable=True).indices
-    wanted = torch.arange(hardness.shape[1], device=hardness.device) < count.unsqueeze(1)
-    return torch.zeros_like(eligible).scatter(1, order, wanted) & eligible
+    key = _ordered_bits(hardness.float()).masked_fill(~eligible, torch.iinfo(torch.int32).min)
+    wanted = count.long().unsqueeze(1)  # (B, 1)
+    shift, prefix = 32, None
+    for bits in DIGITS:
+        shift -= bits
+        digits = key >> shift
+        # The first digit has the sign.
+        digit = (digits + 2**(bits - 1) if prefix is None else digits & (2**bits - 1)).long()
+        among = torch.ones_like(key) if prefix is None else (digits >> bits == prefix).int()
+        # How many among those with the digits found so far have this digit or a higher one.
+        histogram = key.new_zeros(len(key), 2**bits + 1).scatter_add(1, digit, among)
+        reached = histogram.flip(1).cumsum(dim=1).flip(1)  # (B, 2**bits + 1), the last is 0
+        found = (reached[:, :-1] >= wanted).sum(dim=1, keepdim=True).sub(1).clamp(min=0)
+        wanted = wanted - reached.gather(1, found + 1)
+        prefix = (found - 2**(bits - 1) if prefix is None else (prefix << bits) + found).int()
+    above, equal = key > prefix, key == prefix
+    return (above | (equal & (equal.cumsum(dim=1) <= wanted))) & eligible
+
+
+def _ordered_bits(values: Tensor) -> Tensor:
+    """Integers in the order of float32 values: negative ones have their bits, but for the sign, turned over."""
+    bits = values.contiguous().view(torch.int32)
+    return bits ^ ((bits >> 31) & 0x7fffffff)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -7,7 +7,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
-from ssd_plugin.models.heads.multibox_head import _targets
+from ssd_plugin.models.heads.multibox_head import _labels
 from ssd_plugin.ops.boxes import encode
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
@@ -89,7 +89,8 @@ def test_loss_is_that_of_priors_matched_encoded_and_summed():
         for p in (matches >= 0).nonzero().flatten().tolist():
             labels[image, p] = instances.labels[matches[p]]
             targets[image, p] = encode(priors[p], instances.bboxes[matches[p]], 0.1, 0.2)
-    sums = multibox_loss(logits, deltas, labels, targets)
+    maps = [values.transpose(1, 2).unsqueeze(-1) for values in (logits, deltas)]  # one level
+    sums = multibox_loss(maps[:1], maps[1:], labels, targets, 4)
     torch.testing.assert_close(losses['loss_cls'], sums.cls / sums.num_positives)
     torch.testing.assert_close(losses['loss_bbox'], sums.bbox / sums.num_positives)
 
@@ -323,13 +324,12 @@ def test_loss_path_compiles_without_a_graph_break():
     head = build_head(matcher=dict(type='SSDMatcher', ignored='exclude'))
     priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
 
-    def loss(logits, deltas, boxes, classes, ignored):
+    def loss(cls_scores, bbox_preds, boxes, classes, ignored):
         matches = head.matcher(priors, boxes, classes >= 0, ignored)
-        labels, matched = _targets(matches, boxes, classes, 3)
-        return head.loss_multibox(logits, deltas, labels, head.bbox_coder.encode(priors.expand_as(matched), matched))
+        targets = head._box_targets(priors, boxes, matches.clamp(min=0))
+        return head.loss_multibox(cls_scores, bbox_preds, _labels(matches, classes, 3), targets, 4)
 
-    inputs = (torch.randn(2, len(priors), 4), torch.randn(2, len(priors), 4), torch.tensor([OBJECTS[0]] * 2), torch.tensor([[0, 2], [1, -1]]),
-              torch.zeros(2, 2, dtype=torch.bool))
+    inputs = (*head(features()), torch.tensor([OBJECTS[0]] * 2), torch.tensor([[0, 2], [1, -1]]), torch.zeros(2, 2, dtype=torch.bool))
     compiled = torch.compile(loss, fullgraph=True, backend='eager')
     torch.testing.assert_close(compiled(*inputs), loss(*inputs))
 

@@ -3,7 +3,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ssd_plugin.ops.multibox_loss import hardest, multibox_loss
+from ssd_plugin.ops.multibox_loss import cross_entropy, hardest
+from ssd_plugin.ops.multibox_loss import multibox_loss as loss_of_maps
+
+
+def multibox_loss(logits, deltas, labels, targets, *args, **kwargs):
+    """The loss of ``(B, P, K)`` scores and ``(B, P, 4)`` offsets, as one level of P cells."""
+    maps = [values.transpose(1, 2).unsqueeze(-1) for values in (logits, deltas)]
+    order = kwargs.pop('class_order', None)
+    return loss_of_maps(maps[:1], maps[1:], labels, targets, logits.shape[-1], order, *args, **kwargs)
 
 
 def loss_image_by_image(logits, deltas, labels, targets, ratio, beta, mining, if_empty):

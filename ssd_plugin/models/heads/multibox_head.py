@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ssd_plugin.ops.boxes import clip_to_image
 from ssd_plugin.ops.detections import select_candidates, suppress
+from ssd_plugin.ops.levels import flatten_levels
 from ssd_plugin.ops.matching import BACKGROUND, IGNORED
 
 
@@ -111,7 +112,7 @@ class MultiBoxHead(BaseDenseHead):
 
     def _logits(self, cls_scores: Sequence[Tensor]) -> Tensor:
         """Class logits ``(B, P, outputs)``: the classes, the unused outputs, the background, whatever their order in the network."""
-        logits = _flatten_levels(cls_scores, self.num_outputs)
+        logits = flatten_levels(cls_scores, self.num_outputs)
         return logits if self.class_order is None else logits[..., self.class_order]
 
     def loss_by_feat(self,
@@ -126,15 +127,19 @@ class MultiBoxHead(BaseDenseHead):
             ``loss_cls`` and ``loss_bbox``, scalars.
         """
         priors = self._priors(cls_scores)
-        logits = self._logits(cls_scores)
-        deltas = _flatten_levels(bbox_preds, 4)
         with torch.no_grad():
-            boxes, classes, ignored = _pad_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
-            matches = self.matcher(priors, boxes, classes >= 0, ignored)  # (B, P)
-            labels, matched_boxes = _targets(matches, boxes, classes, self.num_outputs - 1)
-            box_targets = self.bbox_coder.encode(
-                priors.expand_as(matched_boxes).reshape(-1, 4), matched_boxes.reshape(-1, 4)).view_as(matched_boxes)
-        return self.loss_multibox(logits, deltas, labels, box_targets)
+            boxes, classes, ignored, lengths = _pad_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
+            matches = self.matcher(priors, boxes, classes >= 0, ignored, lengths)  # (B, P)
+            labels = _labels(matches, classes, self.num_outputs - 1)
+            box_targets = self._box_targets(priors, boxes, matches.clamp(min=0))
+        return self.loss_multibox(cls_scores, bbox_preds, labels, box_targets, self.num_outputs, self.class_order)
+
+    def _box_targets(self, priors: Tensor, boxes: Tensor, index: Tensor) -> Tensor:
+        """Offsets ``(B, P, 4)`` of the box ``(B, G, 4)`` that ``index`` ``(B, P)`` names for each prior."""
+        if hasattr(self.bbox_coder, 'encode_matches'):
+            return self.bbox_coder.encode_matches(priors, boxes, index)
+        matched = boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))
+        return self.bbox_coder.encode(priors.expand_as(matched).reshape(-1, 4), matched.reshape(-1, 4)).view_as(matched)
 
     def predict_by_feat(self,
                         cls_scores: list[Tensor],
@@ -162,7 +167,7 @@ class MultiBoxHead(BaseDenseHead):
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
         scores = _at_least_float32(self._logits(cls_scores)).softmax(dim=-1)[..., :self.num_classes]
-        deltas = _at_least_float32(_flatten_levels(bbox_preds, 4))
+        deltas = _at_least_float32(flatten_levels(bbox_preds, 4))
         found = select_candidates(scores, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1))
         boxes = self.bbox_coder.decode(self._priors(cls_scores)[found.prior], deltas[found.image, found.prior])
         if getattr(self.bbox_coder, 'clip_border', True):
@@ -183,30 +188,28 @@ class MultiBoxHead(BaseDenseHead):
         return results
 
 
-def _flatten_levels(maps: Sequence[Tensor], values: int) -> Tensor:
-    """Outputs of all levels in the order of the priors: ``(B, A * values, H, W)`` each to ``(B, P, values)``."""
-    return torch.cat([m.permute(0, 2, 3, 1).reshape(len(m), -1, values) for m in maps], dim=1)
-
-
 def _at_least_float32(values: Tensor) -> Tensor:
     """Half precision, as AMP leaves it, is too coarse for scores and boxes."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _pad_ground_truth(instances: Sequence[InstanceData],
-                      ignored: Sequence[InstanceData] | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Ground truth of the batch, ignored objects behind the others: boxes ``(B, G, 4)``, classes ``(B, G)`` with -1 where
-    padded, and ignore flags ``(B, G)`` if any is set. Padding by value needs no lengths on the device."""
-    if ignored is not None and not any(len(part) for part in ignored):
-        ignored = None
-    groups = list(zip(instances, ignored)) if ignored is not None else [(only, ) for only in instances]
-    boxes = [torch.cat([get_box_tensor(part.bboxes) for part in parts]) for parts in groups]
-    classes = [torch.cat([part.labels for part in parts]) for parts in groups]
+                      ignored: Sequence[InstanceData] | None) -> tuple[Tensor, Tensor, Tensor | None, list[int]]:
+    """Ground truth of the batch, ignored objects behind the others: boxes ``(B, G, 4)`` with G at least 1, classes ``(B, G)`` with
+    -1 where padded, ignore flags ``(B, G)`` if any is set, and the numbers of boxes. Padding by value needs no lengths on the
+    device."""
+    boxes, classes = [get_box_tensor(part.bboxes) for part in instances], [part.labels for part in instances]
+    flags = None
+    if ignored is not None and any(len(part) for part in ignored):
+        flags = [torch.cat([a.labels.new_zeros(len(a)), b.labels.new_ones(len(b))]) for a, b in zip(instances, ignored)]
+        flags = pad_sequence(flags, batch_first=True).bool()
+        boxes = [torch.cat([a, get_box_tensor(b.bboxes)]) for a, b in zip(boxes, ignored)]
+        classes = [torch.cat([a, b.labels]) for a, b in zip(classes, ignored)]
+    lengths = [len(part) for part in classes]
     boxes, classes = pad_sequence(boxes, batch_first=True), pad_sequence(classes, batch_first=True, padding_value=-1)
-    if ignored is None:
-        return boxes, classes, None
-    flags = [torch.cat([part.labels.new_full((len(part), ), i) for i, part in enumerate(parts)]) for parts in groups]
-    return boxes, classes, pad_sequence(flags, batch_first=True).bool()
+    if boxes.shape[1] == 0:
+        boxes, classes = boxes.new_zeros(len(boxes), 1, 4), classes.new_full((len(classes), 1), -1)
+    return boxes, classes, flags, lengths
 
 
 def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> Tensor | None:
@@ -222,12 +225,7 @@ def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> Te
     return None if order == list(range(num_outputs)) else torch.tensor(order)
 
 
-def _targets(matches: Tensor, boxes: Tensor, classes: Tensor, background: int) -> tuple[Tensor, Tensor]:
-    """Class ``(B, P)``, ``background`` without a match and -1 where a prior does not count, and box ``(B, P, 4)`` of each prior's
-    match. The box of a prior without a match is arbitrary."""
-    if boxes.shape[1] == 0:
-        return matches.new_full(matches.shape, background), boxes.new_zeros(*matches.shape, 4)
-    index = matches.clamp(min=0)
-    labels = classes.gather(1, index)
-    labels = torch.where(matches == BACKGROUND, background, torch.where(matches == IGNORED, -1, labels))
-    return labels, boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))
+def _labels(matches: Tensor, classes: Tensor, background: int) -> Tensor:
+    """Class ``(B, P)`` of each prior's match, ``background`` without one and -1 where a prior does not count."""
+    labels = classes.gather(1, matches.clamp(min=0))
+    return torch.where(matches == BACKGROUND, background, torch.where(matches == IGNORED, -1, labels))

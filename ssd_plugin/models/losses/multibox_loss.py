@@ -1,4 +1,6 @@
 """The training objective of SSD, as a module."""
+from collections.abc import Sequence
+
 from mmdet.registry import MODELS
 from mmdet.utils import reduce_mean
 from torch import Tensor, nn
@@ -31,17 +33,25 @@ class MultiBoxLoss(nn.Module):
         self.alpha = alpha
         self.options = dict(neg_pos_ratio=neg_pos_ratio, beta=beta, mining=mining, negatives_if_empty=negatives_if_empty)
 
-    def forward(self, logits: Tensor, deltas: Tensor, labels: Tensor, box_targets: Tensor) -> dict[str, Tensor]:
+    def forward(self,
+                cls_maps: Sequence[Tensor],
+                box_maps: Sequence[Tensor],
+                labels: Tensor,
+                box_targets: Tensor,
+                num_outputs: int,
+                class_order: Tensor | None = None) -> dict[str, Tensor]:
         """
         Args:
-            logits: ``(B, P, C + 1)``, background last.
-            deltas: ``(B, P, 4)`` predicted offsets.
-            labels: ``(B, P)``: 0..C-1, C for background, below 0 for priors that do not count.
+            cls_maps: per level, class logits ``(B, A * K, H, W)``.
+            box_maps: per level, predicted offsets ``(B, A * 4, H, W)``.
+            labels: ``(B, P)``: K - 1 for background, below that for positives, below 0 for priors that do not count.
             box_targets: ``(B, P, 4)`` offsets to predict.
+            num_outputs: K, the classes and the background.
+            class_order: ``(K,)``, which output each label is; ``None`` for the order of the labels.
 
         Returns:
             ``loss_cls`` and ``loss_bbox``, scalars.
         """
-        sums = multibox_loss(logits, deltas, labels, box_targets, **self.options)
+        sums = multibox_loss(cls_maps, box_maps, labels, box_targets, num_outputs, class_order, **self.options)
         normalizer = reduce_mean(sums.num_positives.float()).clamp(min=1.)
         return dict(loss_cls=sums.cls / normalizer, loss_bbox=self.alpha * sums.bbox / normalizer)

@@ -1,4 +1,6 @@
 """Matching of priors to ground truth, as a task module."""
+from collections.abc import Sequence
+
 import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
@@ -28,21 +30,27 @@ class SSDMatcher:
         self.ignored = ignored
         self.ignored_iof = ignored_iof
 
-    def __call__(self, priors: Tensor, boxes: Tensor, valid: Tensor, ignored: Tensor | None = None) -> Tensor:
+    def __call__(self,
+                 priors: Tensor,
+                 boxes: Tensor,
+                 valid: Tensor,
+                 ignored: Tensor | None = None,
+                 lengths: Sequence[int] | None = None) -> Tensor:
         """
         Args:
             priors: ``(P, 4)``, corner form in pixels.
             boxes: ``(B, G, 4)`` ground truth, corner form in pixels, padded.
             valid: ``(B, G)`` bool, false where padded.
             ignored: ``(B, G)`` bool, the ignore flags; ``None`` when none is set.
+            lengths: numbers of boxes before the padding, where known.
 
         Returns:
             ``(B, P)`` int64: index of the ground truth, ``BACKGROUND`` or ``IGNORED`` of :mod:`ssd_plugin.ops.matching`.
         """
         if ignored is None or self.ignored == 'match':
-            return match_priors(priors, boxes, valid, self.iou_threshold, self.unique)
+            return match_priors(priors, boxes, valid, self.iou_threshold, self.unique, lengths)
         objects = valid & ~ignored
-        matches = match_priors(priors, boxes, objects, self.iou_threshold, self.unique)
+        matches = match_priors(priors, boxes, objects, self.iou_threshold, self.unique, lengths)
         if self.ignored == 'exclude':
             uncounted = priors_in_regions(priors, boxes, valid & ignored, self.ignored_iof)
             matches = torch.where((matches == BACKGROUND) & uncounted, IGNORED, matches)

@@ -5,7 +5,7 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
 
-from ssd_plugin.ops.boxes import clip_to_image, decode, encode
+from ssd_plugin.ops.boxes import clip_to_image, decode, encode, encode_matches
 
 
 @TASK_UTILS.register_module()
@@ -29,6 +29,10 @@ class VarianceBBoxCoder(BaseBBoxCoder):
     def encode(self, bboxes: Tensor, gt_bboxes: Tensor) -> Tensor:
         """Offsets ``(..., 4)`` of ground truth from priors, both ``(..., 4)`` in pixels."""
         return encode(get_box_tensor(bboxes), get_box_tensor(gt_bboxes), self.center_variance, self.size_variance)
+
+    def encode_matches(self, priors: Tensor, boxes: Tensor, matches: Tensor) -> Tensor:
+        """Offsets ``(B, P, 4)`` of the boxes ``(B, G, 4)`` that the priors ``(P, 4)`` are matched to, by index ``(B, P)``."""
+        return encode_matches(priors, boxes, matches, self.center_variance, self.size_variance)
 
     def decode(self, bboxes: Tensor, pred_bboxes: Tensor, max_shape=None) -> Tensor:
         """Boxes in pixels from priors and predicted offsets.
