@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .levels import flatten_levels
+from .levels import at_least_float32, flatten_levels
 
 # A float32 is a sign and 31 bits; the hardest priors are found by this many of them at a time.
 DIGITS = (11, 11, 10)
@@ -61,7 +61,7 @@ def multibox_loss(cls_maps: Sequence[Tensor],
         counted = positive | hardest(hardness, background, num_negative)
 
     loss_cls = torch.where(counted, losses, 0.).sum()
-    deltas = flatten_levels([_at_least_float32(m) for m in box_maps], 4)
+    deltas = flatten_levels([at_least_float32(m) for m in box_maps], 4)
     # An error of nothing where nothing is to be predicted.
     targets = torch.where(positive.unsqueeze(-1), box_targets, deltas.detach())
     loss_bbox = F.smooth_l1_loss(deltas, targets, reduction='sum', beta=beta)
@@ -87,7 +87,7 @@ def cross_entropy(maps: Sequence[Tensor], outputs: Tensor, num_outputs: int) -> 
 
 def _cross_entropy(scores: Tensor, outputs: Tensor, num_outputs: int) -> Tensor:
     batch, channels, height, width = scores.shape
-    scores = _at_least_float32(scores)
+    scores = at_least_float32(scores)
     if not scores.is_contiguous():  # channels last: the outputs of a prior are neighbours
         rows = scores.permute(0, 2, 3, 1).reshape(-1, num_outputs)
         return F.cross_entropy(rows, outputs.reshape(-1), reduction='none').view(batch, -1)
@@ -111,7 +111,7 @@ def hardness_of_background(losses: Tensor, cls_maps: Sequence[Tensor], num_outpu
     if mining == 'background':
         return losses
     if mining == 'foreground':
-        scores = flatten_levels([_at_least_float32(m) for m in cls_maps], num_outputs)
+        scores = flatten_levels([at_least_float32(m) for m in cls_maps], num_outputs)
         if class_order is not None:
             scores = scores[..., class_order]
         # The highest log confidence: score - log sum exp, and the loss is log sum exp - score of the background.
@@ -155,7 +155,3 @@ def _ordered_bits(values: Tensor) -> Tensor:
     """Integers in the order of float32 values: negative ones have their bits, but for the sign, turned over."""
     bits = values.contiguous().view(torch.int32)
     return bits ^ ((bits >> 31) & 0x7fffffff)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

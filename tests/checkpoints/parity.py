@@ -7,6 +7,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from ssd_plugin.checkpoints import convert_checkpoint
 from ssd_plugin.engine.launch import read_config
+from ssd_plugin.ops.levels import flatten_levels
 from torch import nn
 
 
@@ -83,7 +84,7 @@ def outputs(detector, images: torch.Tensor) -> SimpleNamespace:
     flat = torch.cat([m.permute(0, 2, 3, 1).reshape(len(m), -1, 4) for m in deltas], dim=1)
     return SimpleNamespace(
         inputs=data['inputs'],
-        scores=head._logits(logits).softmax(dim=-1)[..., :head.num_classes],
+        scores=flatten_levels(logits, head.num_outputs).softmax(dim=-1)[..., head.class_order[:head.num_classes]],
         boxes=head.bbox_coder.decode(head._priors(logits), flat),
         detections=head.predict_by_feat(logits, deltas, [sample.metainfo for sample in samples]))
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ssd_plugin.ops.boxes import clip_to_image
-from ssd_plugin.ops.detections import select_candidates, suppress
-from ssd_plugin.ops.levels import flatten_levels
+from ssd_plugin.ops.detections import Candidates, detect
+from ssd_plugin.ops.levels import at_least_float32, flatten_levels
 from ssd_plugin.ops.matching import BACKGROUND, IGNORED
 
 
@@ -62,7 +62,10 @@ class MultiBoxHead(BaseDenseHead):
         self.num_classes = num_classes
         self.num_outputs = num_classes + 1 + len(unused_outputs)
         order = _class_order(self.num_outputs, background, unused_outputs)
-        self.register_buffer('class_order', order, persistent=False)
+        self.class_order = order
+        # On the device, for the loss; not needed where it changes nothing.
+        reordered = order != list(range(self.num_outputs))
+        self.register_buffer('class_order_tensor', torch.tensor(order) if reordered else None, persistent=False)
         self.prior_generator = TASK_UTILS.build(prior_generator)
         self.bbox_coder = TASK_UTILS.build(bbox_coder)
         self.matcher = TASK_UTILS.build(matcher)
@@ -110,11 +113,6 @@ class MultiBoxHead(BaseDenseHead):
         grids = self.prior_generator.grid_priors([m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device)
         return torch.cat([get_box_tensor(grid) for grid in grids])
 
-    def _logits(self, cls_scores: Sequence[Tensor]) -> Tensor:
-        """Class logits ``(B, P, outputs)``: the classes, the unused outputs, the background, whatever their order in the network."""
-        logits = flatten_levels(cls_scores, self.num_outputs)
-        return logits if self.class_order is None else logits[..., self.class_order]
-
     def loss_by_feat(self,
                      cls_scores: list[Tensor],
                      bbox_preds: list[Tensor],
@@ -132,7 +130,7 @@ class MultiBoxHead(BaseDenseHead):
             matches = self.matcher(priors, boxes, classes >= 0, ignored, lengths)  # (B, P)
             labels = _labels(matches, classes, self.num_outputs - 1)
             box_targets = self._box_targets(priors, boxes, matches.clamp(min=0))
-        return self.loss_multibox(cls_scores, bbox_preds, labels, box_targets, self.num_outputs, self.class_order)
+        return self.loss_multibox(cls_scores, bbox_preds, labels, box_targets, self.num_outputs, self.class_order_tensor)
 
     def _box_targets(self, priors: Tensor, boxes: Tensor, index: Tensor) -> Tensor:
         """Offsets ``(B, P, 4)`` of the box ``(B, G, 4)`` that ``index`` ``(B, P)`` names for each prior."""
@@ -166,31 +164,25 @@ class MultiBoxHead(BaseDenseHead):
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
-        scores = _at_least_float32(self._logits(cls_scores)).softmax(dim=-1)[..., :self.num_classes]
-        deltas = _at_least_float32(flatten_levels(bbox_preds, 4))
-        found = select_candidates(scores, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1))
-        boxes = self.bbox_coder.decode(self._priors(cls_scores)[found.prior], deltas[found.image, found.prior])
-        if getattr(self.bbox_coder, 'clip_border', True):
-            shapes = boxes.new_tensor([meta['img_shape'][:2] for meta in batch_img_metas])[found.image]  # (N, 2)
-            boxes = clip_to_image(boxes, shapes[:, 0], shapes[:, 1])
+        priors = self._priors(cls_scores)
+        deltas = at_least_float32(flatten_levels(bbox_preds, 4))
+        shapes = deltas.new_tensor([meta['img_shape'][:2] for meta in batch_img_metas])  # (B, 2)
         smallest = cfg.get('min_bbox_size', -1)
-        if smallest >= 0:
-            large = (boxes[:, 2:] - boxes[:, :2] > smallest).all(dim=1)
-            boxes, found = boxes[large], type(found)(*(field[large] for field in found))
-        iou_threshold = nms.get('iou_threshold') if with_nms else None
-        keeps = suppress(boxes, found, len(batch_img_metas), iou_threshold, cfg.get('max_per_img', -1))
+
+        def boxes_of(found: Candidates) -> tuple[Tensor, Tensor | None]:
+            boxes = self.bbox_coder.decode(priors[found.prior], deltas[found.image, found.prior])
+            if getattr(self.bbox_coder, 'clip_border', True):
+                height, width = shapes[found.image].unbind(dim=1)
+                boxes = clip_to_image(boxes, height, width)
+            return boxes, (boxes[:, 2:] - boxes[:, :2] > smallest).all(dim=1) if smallest >= 0 else None
+
+        detections = detect(cls_scores, self.class_order, self.num_classes, boxes_of, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1),
+                            nms.get('iou_threshold') if with_nms else None, cfg.get('max_per_img', -1))
         results = []
-        for keep, meta in zip(keeps, batch_img_metas):
-            kept = boxes[keep]
-            if rescale:
-                kept = scale_boxes(kept, [1 / factor for factor in meta['scale_factor']])
-            results.append(InstanceData(bboxes=kept, scores=found.score[keep], labels=found.label[keep]))
+        for found, meta in zip(detections, batch_img_metas):
+            boxes = scale_boxes(found.boxes, [1 / factor for factor in meta['scale_factor']]) if rescale else found.boxes
+            results.append(InstanceData(bboxes=boxes, scores=found.scores, labels=found.labels))
         return results
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    """Half precision, as AMP leaves it, is too coarse for scores and boxes."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _pad_ground_truth(instances: Sequence[InstanceData],
@@ -212,8 +204,8 @@ def _pad_ground_truth(instances: Sequence[InstanceData],
     return boxes, classes, flags, lengths
 
 
-def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> Tensor | None:
-    """Which output of the network is each class, then the unused ones, then the background; ``None`` if that is their order."""
+def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> list[int]:
+    """Which output of the network is each class, then the unused ones, then the background."""
     if background not in ('first', 'last'):
         raise ValueError(f"background must be 'first' or 'last', got {background!r}")
     place = 0 if background == 'first' else num_outputs - 1
@@ -221,8 +213,7 @@ def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> Te
         raise ValueError(f'unused_outputs must be different outputs of 0..{num_outputs - 1} and not the background ({place}), got '
                          f'{tuple(unused)}')
     classes = [index for index in range(num_outputs) if index != place and index not in unused]
-    order = [*classes, *unused, place]
-    return None if order == list(range(num_outputs)) else torch.tensor(order)
+    return [*classes, *unused, place]
 
 
 def _labels(matches: Tensor, classes: Tensor, background: int) -> Tensor:
