@@ -3,7 +3,7 @@
 Threshold, best of each class, non-maximum suppression per class, best of the image; for all images and classes at once.
 """
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
@@ -12,12 +12,12 @@ import torch
 import torchvision
 from torch import Tensor
 
-from .boxes import box_area, pairwise_intersection
 from .levels import at_least_float32, flatten_levels
 
-# Overlaps held at a time during suppression; see ssd_plugin.ops.matching.
-BLOCK_ON_CPU = 2**19
-BLOCK_ON_GPU = 2**25
+# Boxes suppressed at a time. torchvision's nms compares all pairs, also those of other classes; on a GPU that is cheaper than many
+# calls.
+NMS_ON_CPU = 128
+NMS_ON_GPU = 2**14
 # Share of priors up to which they are taken one by one.
 FEW = 1 / 8
 
@@ -225,10 +225,7 @@ def _rank(group: Tensor, counts: Tensor) -> Tensor:
 
 
 def suppress(boxes: Tensor, candidates: Candidates, iou_threshold: float | None, top_k: int = -1) -> Tensor:
-    """Non-maximum suppression within each class of each image, all of them at once.
-
-    A box is kept if no kept box before it overlaps it by more than the threshold. That has one solution, found by applying it until
-    nothing changes: box k of a group is right after k rounds at the latest, and a few rounds are enough in practice.
+    """Non-maximum suppression within each class of each image.
 
     Args:
         boxes: ``(N, 4)`` of the candidates, corner form.
@@ -239,56 +236,30 @@ def suppress(boxes: Tensor, candidates: Candidates, iou_threshold: float | None,
     Returns:
         ``(N,)`` bool, those kept.
     """
-    keep = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-    if len(boxes) == 0:
-        return keep
-    group, order = (candidates.image * (candidates.label.max() + 1) + candidates.label).sort(stable=True)
+    group, order = (candidates.image * (candidates.label.max() + 1 if len(boxes) else 1) + candidates.label).sort(stable=True)
     _, group, counts = group.unique_consecutive(return_inverse=True, return_counts=True)
-    if top_k >= 0:
-        keep[order] = _rank(group, counts) < top_k
-    if iou_threshold is None:
-        return keep
-    first = counts.cumsum(0) - counts
-    counts = counts if top_k < 0 else counts.clamp(max=top_k)
-    by_size = counts.sort(descending=True)
-    limit = BLOCK_ON_CPU if boxes.device.type == 'cpu' else BLOCK_ON_GPU
-    for block, size in _blocks(by_size.values.tolist(), limit):
-        if size <= 1:
-            break
-        groups = by_size.indices[block]
-        place = torch.arange(size, device=boxes.device)
-        inside = place < counts[groups, None]  # (groups, size)
-        index = order[(first[groups, None] + place).clamp(max=len(boxes) - 1)]
-        if size * size > limit:
-            # One large group: its pairs do not fit into a block.
-            members = index[0]
-            kept = torchvision.ops.nms(boxes[members], candidates.score[members], iou_threshold)
-            keep[members] = torch.zeros_like(inside[0]).scatter(0, kept, True)
+    kept = torch.ones_like(group, dtype=torch.bool) if top_k < 0 else _rank(group, counts) < top_k
+    if iou_threshold is not None:
+        usable = kept.nonzero().flatten()
+        kept = torch.zeros_like(kept)
+        # Groups are kept apart by shifting their boxes, exact enough in double precision only.
+        shifted = boxes[order].double()
+        if len(boxes):
+            shifted += (group * (shifted.max() - shifted.min() + 1)).unsqueeze(1)
+        sizes = (counts if top_k < 0 else counts.clamp(max=top_k)).tolist()
+        limit = NMS_ON_CPU if boxes.device.type == 'cpu' else NMS_ON_GPU
+        for part in usable.split(_runs(sizes, limit)):
+            # The place is the score: that is the order within a group, equals included.
+            kept[part[torchvision.ops.nms(shifted[part], -part.double(), iou_threshold)]] = True
+    return torch.zeros_like(kept).scatter(0, order, kept)
+
+
+def _runs(sizes: Sequence[int], limit: int) -> list[int]:
+    """Sums of runs of sizes, each at most ``limit`` or a single one."""
+    runs = []
+    for size in sizes:
+        if runs and runs[-1] + size <= limit:
+            runs[-1] += size
         else:
-            keep[index[inside]] = _suppress_groups(boxes[index], inside, iou_threshold)[inside]
-    return keep
-
-
-def _blocks(sizes: list[int], limit: int) -> Iterator[tuple[slice, int]]:
-    """Runs of groups, by falling size, whose pairs of boxes are at most ``limit``, one group at least; and the size of the first."""
-    start = 0
-    while start < len(sizes):
-        stop = min(start + max(limit // sizes[start]**2, 1), len(sizes))
-        yield slice(start, stop), sizes[start]
-        start = stop
-
-
-def _suppress_groups(boxes: Tensor, inside: Tensor, iou_threshold: float) -> Tensor:
-    """Which of ``(G, S, 4)`` boxes to keep, best first in each group, ``(G, S)`` bool; ``inside`` is false where padded."""
-    shared = pairwise_intersection(boxes, boxes)
-    area = box_area(boxes)
-    # As torchvision's nms computes it, so that the decisions are the same.
-    iou = shared / (area.unsqueeze(-1) + area.unsqueeze(-2)).sub_(shared)
-    beats = (iou > iou_threshold).triu_(1) & inside.unsqueeze(-1)  # [g, i, j]: i, if kept, drops j
-    keep = inside
-    while True:
-        dropped = (beats & keep.unsqueeze(-1)).any(dim=1)
-        following = inside & ~dropped
-        if torch.equal(following, keep):
-            return keep
-        keep = following
+            runs.append(size)
+    return runs

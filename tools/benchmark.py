@@ -1,0 +1,125 @@
+"""Measure this package beside MMDetection's own SSD and torchvision's ssd300_vgg16, in one process, in turn.
+
+python tools/benchmark.py loss|predict|train-step|infer [--batch N] [--classes N] [--objects N] [--device cuda] [--json FILE]
+python tools/benchmark.py loss --sweep objects --plot objects.png
+"""
+import argparse
+import json
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+import torch
+from ssd_plugin.benchmarks import cases
+from ssd_plugin.benchmarks.cases import FLOOR, Setting
+from ssd_plugin.benchmarks.peers import OURS
+from ssd_plugin.benchmarks.timing import Timing, compare
+from ssd_plugin.engine.user_errors import UserError, exit_on_user_error
+
+SWEEPS = {'batch': (1, 4, 16, 32, 64), 'classes': (1, 20, 80), 'objects': (1, 3, 10, 30, 100, 300, 500)}
+AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure beside MMDetection's own SSD and torchvision's.")
+    parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer'])
+    parser.add_argument('--batch', type=int, help='images (default: 32; infer: 1; train-step on a CPU: 4)')
+    parser.add_argument('--classes', type=int, default=20, help='classes without the background (default: 20)')
+    parser.add_argument('--objects', type=int, default=10, help='objects in an image (default: 10)')
+    parser.add_argument('--model', choices=['depthwise', 'ssd300'], default='depthwise', help='infer: the detector; ssd300 has peers '
+                        '(default: depthwise)')
+    parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5)')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--amp', choices=list(AMP), help='train-step, infer: automatic mixed precision')
+    parser.add_argument('--channels-last', action='store_true', help='train-step, infer: memory layout of all networks')
+    parser.add_argument('--compile', action='store_true', help='train-step, infer: torch.compile of all networks')
+    parser.add_argument('--sweep', choices=list(SWEEPS), help='repeat for several values')
+    parser.add_argument('--plot', type=Path, help='with --sweep: picture of how the cost grows (default: benchmark_CASE_SWEEP.png)')
+    parser.add_argument('--threads', type=int, help='threads of PyTorch on the CPU')
+    parser.add_argument('--json', type=Path, help='write the figures to this file')
+    return parser.parse_args()
+
+
+def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.Functions]:
+    """What to measure, by title."""
+    if args.case == 'loss':
+        return {'loss': cases.loss(setting), 'loss and its gradients': cases.loss(setting, gradients=True)}
+    if args.case == 'predict':
+        return {f'predict, {name} scores': cases.predict(setting, trained) for name, trained in (('untrained', False),
+                                                                                                 ('trained-like', True))}
+    if args.case == 'train-step':
+        return {'train-step, SSD300': cases.train_step(setting)}
+    if args.model == 'depthwise':
+        return {'infer, depthwise 320x240': cases.infer(setting, 'ssd_plugin::ssd_depthwise_320x240_voc.py')}
+    return {'infer, SSD300': cases.infer(setting)}
+
+
+def show(title: str, setting: Setting, times: dict[str, Timing]) -> None:
+    """A table: medians, quartiles, and how much longer than ours."""
+    print(f'\n{title}: batch {setting.batch}, {setting.classes} classes, {setting.objects} objects an image')
+    ours = times[OURS].median
+    floor = times[FLOOR].median if FLOOR in times else None
+    for name, t in times.items():
+        ratio = '' if name == OURS else f'  {t.median / ours:6.2f}x ours'
+        share = f'  {100 * floor / t.median:4.0f}% is the network alone' if floor and t.median >= floor and name != FLOOR else ''
+        print(f'  {name:16} {t.median:9.2f} ms  ({t.low:.2f} to {t.high:.2f}){ratio}{share}')
+
+
+def draw(path: Path, sweep: str, results: list[dict]) -> None:
+    """Cost over the swept value, a panel for each title."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    titles = list(dict.fromkeys(row['title'] for row in results))
+    figure, axes = pyplot.subplots(1, len(titles), figsize=(6 * len(titles), 4.5), squeeze=False)
+    for axis, title in zip(axes[0], titles):
+        rows = [row for row in results if row['title'] == title]
+        for name in rows[0]['times']:
+            values = [row[sweep] for row in rows]
+            medians, lows, highs = zip(*(row['times'][name] for row in rows))
+            line, = axis.plot(values, medians, marker='o', label=name)
+            axis.fill_between(values, lows, highs, alpha=0.2, color=line.get_color())
+        axis.set(title=title, xlabel={'objects': 'objects in an image', 'batch': 'images', 'classes': 'classes'}[sweep],
+                 ylabel='milliseconds', xscale='log', yscale='log')
+        axis.grid(True, which='both', alpha=0.3)
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    args = parse_args()
+    device = torch.device(args.device)
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise UserError('--device cuda: there is no GPU that PyTorch can use')
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    slow = args.case == 'train-step' and device.type == 'cpu'
+    batch = args.batch or (1 if args.case == 'infer' else 4 if slow else 32)
+    rounds = args.rounds or (5 if slow else 30)
+    setting = Setting(batch, args.classes, args.objects, device, AMP.get(args.amp), args.channels_last, args.compile)
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} threads, {platform.machine()}'
+    print(f'torch {torch.__version__} on {device.type}: {name}; medians of {rounds} rounds and their quartiles')
+
+    results = []
+    for value in SWEEPS[args.sweep] if args.sweep else [None]:
+        varied = setting if value is None else replace(setting, **{args.sweep: value})
+        torch.manual_seed(0)
+        for title, functions in functions_of(args, varied).items():
+            times = compare(functions, rounds, device, title)
+            show(title, varied, times)
+            results.append(
+                dict(title=title, batch=varied.batch, classes=varied.classes, objects=varied.objects, device=name, times=times))
+    if args.sweep:
+        path = args.plot or Path(f'benchmark_{args.case}_{args.sweep}.png')
+        draw(path, args.sweep, results)
+        print(f'\nplot: {path}')
+    if args.json:
+        rows = [{**row, 'times': {key: t._asdict() for key, t in row['times'].items()}} for row in results]
+        args.json.write_text(json.dumps(rows, indent=1))
+        print(f'figures: {args.json}')
+
+
+if __name__ == '__main__':
+    exit_on_user_error(main)
