@@ -98,7 +98,10 @@ def encode_matches(priors: Tensor, boxes: Tensor, matches: Tensor, center_varian
     scale = torch.cat([p[:, 2:] * center_variance, torch.full_like(p[:, 2:], size_variance)], dim=1)
     origin = torch.cat([p[:, :2], p[:, 2:].log()], dim=1)  # (P, 4)
     targets = torch.cat([g[..., :2], g[..., 2:].clamp(min=MIN_SIDE).log()], dim=-1)  # (B, G, 4)
-    return (targets.gather(1, matches.unsqueeze(-1).expand(-1, -1, 4)) - origin) / scale
+    # Whole rows, from the boxes of all images in one list.
+    start = torch.arange(len(boxes), device=boxes.device).unsqueeze(1) * boxes.shape[1]
+    rows = targets.flatten(0, 1).index_select(0, (matches + start).flatten())
+    return rows.view(*matches.shape, 4).sub_(origin).div_(scale)
 
 
 def decode(priors: Tensor, deltas: Tensor, center_variance: float, size_variance: float) -> Tensor:

@@ -18,6 +18,8 @@ from .levels import at_least_float32, flatten_levels
 # calls.
 NMS_ON_CPU = 128
 NMS_ON_GPU = 2**14
+# Candidates per detection wanted: suppression takes some.
+HEADROOM = 2
 # Share of priors up to which they are taken one by one.
 FEW = 1 / 8
 
@@ -156,8 +158,7 @@ def detect_best_first(select: Callable[[Tensor, int], tuple[Candidates, Tensor]]
     """
     results: list[Detections | None] = [None] * num_images
     images = torch.arange(num_images, device=device)
-    # Twice as many as wanted: suppression takes some.
-    limit = num_pairs if max_per_image < 0 else min(max(2 * max_per_image, 1), num_pairs)
+    limit = num_pairs if max_per_image < 0 else min(max(HEADROOM * max_per_image, 1), num_pairs)
     most = num_pairs if max_per_image < 0 else max_per_image
     while True:
         found, complete = select(images, limit)
@@ -202,7 +203,7 @@ def select_candidates(scores: Tensor, score_threshold: float, images: Tensor, li
     num_classes = scores.shape[2]
     flat = (scores if len(images) == len(scores) else scores[images]).flatten(1)
     if limit < flat.shape[1]:
-        values, index = flat.topk(limit + 1, dim=1)
+        values, index = _best_pairs(flat.unflatten(1, (-1, num_classes)), limit + 1)
         complete = values[:, limit] < score_threshold
         lowest = torch.where(complete, score_threshold, values[:, limit - 1])
         # Of pairs as good as the last one topk takes any.
@@ -217,6 +218,18 @@ def select_candidates(scores: Tensor, score_threshold: float, images: Tensor, li
         image, place = (values[:, :limit] >= score_threshold).nonzero(as_tuple=True)
         pair, score = index[image, place], values[image, place]
     return Candidates(images[image], score, pair % num_classes, pair // num_classes).sorted(), complete
+
+
+def _best_pairs(scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Values and places, both ``(B, number)``, of the highest of ``(B, P, C)`` scores, best first: they are among the priors of the
+    highest best score."""
+    _, num_priors, num_classes = scores.shape
+    if number >= num_priors or num_classes == 1:
+        return scores.flatten(1).topk(number, dim=1)
+    prior = scores.amax(dim=2).topk(number, dim=1).indices
+    rows = scores.gather(1, prior.unsqueeze(-1).expand(-1, -1, num_classes))
+    values, place = rows.flatten(1).topk(number, dim=1)
+    return values, prior.gather(1, place // num_classes) * num_classes + place % num_classes
 
 
 def _rank(group: Tensor, counts: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS, TASK_UTILS
@@ -218,5 +219,6 @@ def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> li
 
 def _labels(matches: Tensor, classes: Tensor, background: int) -> Tensor:
     """Class ``(B, P)`` of each prior's match, ``background`` without one and -1 where a prior does not count."""
-    labels = classes.gather(1, matches.clamp(min=0))
-    return torch.where(matches == BACKGROUND, background, torch.where(matches == IGNORED, -1, labels))
+    table = F.pad(classes, (2, 0), value=-1)  # (B, 2 + G): for IGNORED, BACKGROUND, and the objects
+    table[:, BACKGROUND - IGNORED] = background
+    return table.gather(1, matches - IGNORED)
