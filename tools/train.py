@@ -17,7 +17,9 @@ from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_u
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a detector.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
-    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    parser.add_argument(
+        '--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'], help='train with automatic mixed precision; float16 '
+        'without a value')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help="scale the learning rate to the batch size by the config's auto_scale_lr")
     parser.add_argument(
@@ -34,7 +36,9 @@ def main() -> None:
         if get_device() == 'cpu':
             raise UserError('--amp trains on a GPU only, and there is none here')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        cfg.optim_wrapper.setdefault('dtype', args.amp)
+        # bfloat16 has the range of float32: nothing is to be scaled.
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic' if args.amp == 'float16' else 1.)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError(f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}')

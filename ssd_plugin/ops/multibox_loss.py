@@ -132,7 +132,8 @@ def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
     Returns:
         ``(B, P)`` bool.
     """
-    key = _ordered_bits(hardness.float()).masked_fill(~eligible, torch.iinfo(torch.int32).min)
+    # Adding 0 makes -0 and 0 the same bits.
+    key = _ordered_bits(hardness.float() + 0.).masked_fill(~eligible, torch.iinfo(torch.int32).min)
     wanted = count.long().unsqueeze(1)  # (B, 1)
     shift, prefix = 32, None
     for bits in DIGITS:

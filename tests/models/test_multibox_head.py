@@ -334,6 +334,21 @@ def test_loss_path_compiles_without_a_graph_break():
     torch.testing.assert_close(compiled(*inputs), loss(*inputs))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU to wait for')
+def test_loss_does_not_wait_for_the_gpu():
+    head = build_head().cuda()
+    feats = [feat.cuda() for feat in features()]
+    objects = [instances.to('cuda') for instances in ground_truth(*OBJECTS)]
+    outputs = head(feats)
+    head.loss_by_feat(*outputs, objects, metas())  # makes the priors
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        losses = head.loss_by_feat(*outputs, objects, metas())
+        sum(losses.values()).backward()
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
 def test_detector_trains_predicts_and_gives_tensors():
     cfg = Config.fromfile(CONFIGS / 'ssd_depthwise_320x240_voc.py').model
     detector = MODELS.build(cfg)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ssd_plugin.ops import matching
 from ssd_plugin.ops.boxes import pairwise_iou
 from ssd_plugin.ops.matching import BACKGROUND, match_priors, priors_in_regions
 
@@ -56,6 +57,19 @@ def test_batch_equals_the_definition_ties_included(images, unique, threshold):
     found = match_priors(grid, boxes, valid, threshold, unique)
     expected = [match_one_by_one(grid, torch.tensor(image).reshape(-1, 4), threshold, unique) for image in images]
     assert found.tolist() == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(boxes_strategy, min_size=1, max_size=4), st.booleans(), st.sampled_from([1, 60, 200]))
+def test_blocks_of_any_size_and_known_lengths_give_the_same(images, unique, block):
+    boxes, valid = pad(images)
+    expected = match_priors(grid, boxes, valid, 0.5, unique)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, 'BLOCK_ON_CPU', block)
+        assert torch.equal(match_priors(grid, boxes, valid, 0.5, unique), expected)
+        assert torch.equal(match_priors(grid, boxes, valid, 0.5, unique, [len(image) for image in images]), expected)
+        inside = priors_in_regions(grid, boxes, valid)
+    assert torch.equal(priors_in_regions(grid, boxes, valid), inside)
 
 
 def test_of_two_objects_that_want_a_prior_the_closer_one_has_it():

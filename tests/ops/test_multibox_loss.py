@@ -110,6 +110,52 @@ def test_hardest_takes_the_first_of_equals_and_no_more_than_there_are():
                                                                              [False] * 4]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(['normal', 'few values', 'negative', 'tiny', 'infinite']),
+    share=st.sampled_from([0., 0.3, 1.]))
+def test_hardest_equals_a_stable_sort(seed, kind, share):
+    torch.manual_seed(seed)
+    hardness = torch.randn(3, 50) * 10
+    if kind == 'few values':
+        hardness = hardness.round() / 4
+    elif kind == 'negative':
+        hardness = -hardness.abs()
+    elif kind == 'tiny':
+        hardness = hardness * 1e-40
+    elif kind == 'infinite':
+        hardness[:, ::7] = torch.inf
+        hardness[:, 3::7] = -torch.inf
+    eligible = torch.rand(3, 50) < share
+    count = torch.randint(0, 60, (3, ))
+    found = hardest(hardness, eligible, count)
+    for image in range(3):
+        order = [i for i in hardness[image].sort(descending=True, stable=True).indices.tolist() if eligible[image, i]]
+        assert sorted(order[:count[image]]) == found[image].nonzero().flatten().tolist()
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_cross_entropy_of_maps_is_that_of_their_priors(channels_last):
+    maps = [torch.randn(2, 3 * 5, 4, 6), torch.randn(2, 2 * 5, 1, 1)]
+    if channels_last:
+        maps = [m.to(memory_format=torch.channels_last) for m in maps]
+    outputs = torch.randint(0, 5, (2, 3 * 24 + 2))
+    flat = torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, 5) for m in maps], dim=1)
+    expected = F.cross_entropy(flat.transpose(1, 2), outputs, reduction='none')
+    torch.testing.assert_close(cross_entropy(maps, outputs, 5), expected)
+
+
+def test_class_order_says_which_output_a_label_is():
+    logits, labels = torch.randn(1, 30, 4), torch.randint(0, 4, (1, 30))
+    order = torch.tensor([1, 3, 2, 0])
+    zeros = torch.zeros(1, 30, 4)
+    for mining in ('background', 'foreground'):
+        plain = multibox_loss(logits[..., order], zeros, labels, zeros, mining=mining)
+        ordered = multibox_loss(logits, zeros, labels, zeros, mining=mining, class_order=order)
+        torch.testing.assert_close(ordered.cls, plain.cls)
+
+
 def test_unknown_mining_is_refused():
     with pytest.raises(ValueError, match='mining'):
         multibox_loss(torch.zeros(1, 1, 2), torch.zeros(1, 1, 4), torch.zeros(1, 1).long(), torch.zeros(1, 1, 4), mining='random')

@@ -128,9 +128,13 @@ def test_curves_are_plotted(trained, run_tool, tmp_path):
     assert result.returncode == 1 and 'no log' in result.stderr
 
 
-def test_two_processes_without_a_gpu_train_and_evaluate(shapes, run_tool, tmp_path):
+def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shapes, run_tool, tmp_path):
     few = options(shapes, 2, **{'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False})
-    text = output(run_tool('dist_train.sh', CONFIG, '2', '--work-dir', tmp_path / 'run', '--auto-scale-lr', *few,
+    # Its base has channels_last and EMA.
+    config = tmp_path / 'compiled.py'
+    config.write_text(f"_base_ = '{CONFIG}'\n"
+                      "custom_hooks = [*_base_.custom_hooks, dict(type='CompileHook', backend='aot_eager')]\n")
+    text = output(run_tool('dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--auto-scale-lr', *few,
                            'model_wrapper_cfg.type=MMDistributedDataParallel', PORT='29611'))
     assert 'GPU number: 2' in text and sorted(losses(text)) == [1, 2]
     # 2 processes x 4 images for a rate that stands for 16.

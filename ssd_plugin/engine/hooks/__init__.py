@@ -1,5 +1,6 @@
 from .channels_last_hook import ChannelsLastHook
+from .compile_hook import CompileHook
 from .keep_host_memory_hook import KeepHostMemoryHook
 from .unusable_boxes_hook import UnusableBoxesHook
 
-__all__ = ['ChannelsLastHook', 'KeepHostMemoryHook', 'UnusableBoxesHook']
+__all__ = ['ChannelsLastHook', 'CompileHook', 'KeepHostMemoryHook', 'UnusableBoxesHook']
