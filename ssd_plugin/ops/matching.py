@@ -16,6 +16,8 @@ IGNORED = -2
 # each in float32.
 BLOCK_ON_CPU = 2**19
 BLOCK_ON_GPU = 2**24
+# Objects of an image that are compared at a time, counted in 8 bits.
+MOST_OBJECTS = 255
 
 
 def match_priors(priors: Tensor,
@@ -73,38 +75,71 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
     if num_objects == 0:
         return torch.full((batch, len(priors)), BACKGROUND, device=boxes.device)
     if unique:
-        step = num_objects
+        owner = _unique_owners(pairwise_iou(boxes, priors))
+    step = min(step, MOST_OBJECTS)
     best_iou, best_object, tops = None, None, []
     for first in range(0, num_objects, step):
         iou = pairwise_iou(boxes[:, first:first + step], priors)  # (B, step, P)
-        tops.append(iou.max(dim=2))
-        value, index = iou.max(dim=1)  # (B, P)
+        tops.append(_best_prior(iou))
+        value, index = _best_object(iou)
         if best_iou is None:
             best_iou, best_object = value, index
         else:
             # Of equals the first.
             best_object = torch.where(value > best_iou, index + first, best_object)
             best_iou = torch.maximum(value, best_iou)
-    matches = torch.where(best_iou >= iou_threshold, best_object, BACKGROUND)
+    matches = best_object.masked_fill_(best_iou < iou_threshold, BACKGROUND)
     if unique:
-        owner = _unique_owners(iou)
-    else:
-        owner = _owners(torch.cat([top.values for top in tops], dim=1), torch.cat([top.indices for top in tops], dim=1), len(priors))
-    return torch.where(owner < num_objects, owner, matches)
+        return torch.where(owner < num_objects, owner, matches)
+    value, prior = (torch.cat(parts, dim=1) for parts in zip(*tops))  # (B, G)
+    highest, owner = _owners(value, prior)
+    # Who wants the same prior writes the same; what overlaps nothing writes what is there.
+    return matches.scatter_(1, prior, torch.where(highest > 0, owner, matches.gather(1, prior)))
 
 
-def _owners(value: Tensor, prior: Tensor, num_priors: int) -> Tensor:
-    """Which ground truth took each prior as its best: highest IoU and its prior, both ``(B, G)``, to ``(B, P)``, G where none did."""
-    batch, num_objects = value.shape
-    highest = value.new_zeros(batch, num_priors).scatter_reduce(1, prior, value, 'amax')
-    wins = (value > 0) & (value == highest.gather(1, prior))
-    index = torch.arange(num_objects, device=value.device)
-    owner = torch.full((batch, num_priors), num_objects, device=value.device)
-    return owner.scatter_reduce(1, prior, torch.where(wins, index, num_objects), 'amin')
+# torch.max with indices takes most of the time of matching on a CPU; maxima without them are several times faster, and where they
+# are is found from less.
+
+
+def _best_prior(iou: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
+    """``iou.max(dim=2)`` of ``(B, G, P)``, of equals the first: the best chunk of priors, and the best prior in it."""
+    num_chunks = iou.shape[2] // chunk
+    value, index = iou[..., num_chunks * chunk:].max(dim=2) if iou.shape[2] % chunk else (iou.new_full(iou.shape[:2], -1.), 0)
+    if num_chunks == 0:
+        return value, index
+    chunks = iou[..., :num_chunks * chunk].unflatten(2, (num_chunks, chunk))
+    best, number = chunks.amax(dim=3).max(dim=2)  # (B, G)
+    inside = chunks.gather(2, number[..., None, None].expand(-1, -1, 1, chunk)).squeeze(2).argmax(dim=2)
+    return torch.maximum(best, value), torch.where(value > best, num_chunks * chunk + index, number * chunk + inside)
+
+
+def _best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
+    """``iou.max(dim=1)`` of ``(B, G, P)``, of equals the first: objects count down, the highest count is the first; G up to
+    :data:`MOST_OBJECTS`."""
+    num_objects = iou.shape[1]
+    value = iou.amax(dim=1)
+    count = torch.arange(num_objects, 0, -1, dtype=torch.uint8, device=iou.device).unsqueeze(1)
+    best = ((iou == value.unsqueeze(1)).view(torch.uint8) * count).amax(dim=1)
+    return value, num_objects - best.long()
+
+
+def _owners(value: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """For each ground truth, which of those that want the same prior has it: the highest IoU, of equals the first.
+
+    Args:
+        value: ``(B, G)`` highest IoU of each ground truth.
+        prior: ``(B, G)`` its prior.
+
+    Returns:
+        That IoU and the index of the ground truth, both ``(B, G)``.
+    """
+    rivals = prior.unsqueeze(2) == prior.unsqueeze(1)  # (B, G, G)
+    return torch.where(rivals, value.unsqueeze(1), -1.).max(dim=2)
 
 
 def _unique_owners(iou: Tensor) -> Tensor:
-    """As :func:`_owners`, from all overlaps ``(B, G, P)`` and one prior for each ground truth: the pair of highest IoU among those left, G times over."""
+    """Which ground truth has each prior when each has one of its own, from the overlaps ``(B, G, P)`` to ``(B, P)``, G where none
+    has: the pair of highest IoU among those left, G times over."""
     batch, num_objects, num_priors = iou.shape
     left = iou.clone()
     owner = torch.full((batch, num_priors + 1), num_objects, device=iou.device)

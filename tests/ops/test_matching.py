@@ -78,6 +78,30 @@ def test_of_two_objects_that_want_a_prior_the_closer_one_has_it():
     assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND]]
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), num_objects=st.integers(1, 255), num_priors=st.integers(1, 200), values=st.sampled_from([2, 5, 10**6]))
+def test_maxima_are_the_first_of_equals(seed, num_objects, num_priors, values):
+    torch.manual_seed(seed)
+    iou = torch.randint(values, (2, num_objects, num_priors)) / values
+    for found, dim in ((matching._best_prior(iou), 2), (matching._best_object(iou), 1)):
+        expected = iou.numpy().argmax(axis=dim)
+        assert (found[1].numpy() == expected).all() and torch.equal(found[0], iou.amax(dim=dim))
+
+
+def test_an_image_with_more_objects_than_are_compared_at_a_time():
+    boxes = torch.rand(1, 600, 4) * 40
+    boxes[..., 2:] = boxes[..., :2] + 10
+    valid = torch.ones(1, 600, dtype=torch.bool)
+    assert match_priors(grid, boxes, valid).tolist() == [match_one_by_one(grid, boxes[0], 0.5, False)]
+
+
+def test_padding_does_not_take_the_first_prior():
+    # A box that overlaps nothing has its highest IoU, 0, with the first prior, which another object owns.
+    priors = torch.tensor([[0., 0., 10., 10.], [50., 50., 60., 60.]])
+    boxes, valid = pad([[[900., 900., 910., 910.], [0., 0., 3., 3.], [900., 900., 910., 910.]], []])
+    assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND], [BACKGROUND, BACKGROUND]]
+
+
 def test_unique_gives_the_other_its_next_best():
     priors = torch.tensor([[0., 0., 10., 10.], [0., 0., 20., 20.]])
     boxes, valid = pad([[[0., 0., 4., 4.], [0., 0., 6., 6.]]])
