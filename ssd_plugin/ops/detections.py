@@ -2,7 +2,6 @@
 
 Threshold, best of each class, non-maximum suppression per class, best of the image; for all images and classes at once.
 """
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -12,6 +11,7 @@ import torch
 import torchvision
 from torch import Tensor
 
+from .candidates import Candidates, best_candidates, likely_priors, rank_in_group, select_candidates
 from .levels import at_least_float32, flatten_levels
 
 # Boxes suppressed at a time. torchvision's nms compares all pairs, also those of other classes; on a GPU that is cheaper than many
@@ -20,28 +20,6 @@ NMS_ON_CPU = 128
 NMS_ON_GPU = 2**14
 # Candidates per detection wanted: suppression takes some.
 HEADROOM = 2
-# Share of priors up to which they are taken one by one.
-FEW = 1 / 8
-
-
-class Candidates(NamedTuple):
-    """Pairs of prior and class that passed the threshold, each field ``(N,)``; by image, score (highest first), class, prior."""
-    image: Tensor
-    score: Tensor
-    label: Tensor
-    prior: Tensor
-
-    def take(self, index: Tensor) -> 'Candidates':
-        """Those that an index or a mask names."""
-        return Candidates(*(field[index] for field in self))
-
-    def sorted(self) -> 'Candidates':
-        """In order, from any."""
-        pair = self.label * (self.prior.max() + 1 if len(self.prior) else 1) + self.prior
-        # Stable sorts, from the last key to the first.
-        order = pair.sort().indices
-        order = order[self.score[order].sort(descending=True, stable=True).indices]
-        return self.take(order[self.image[order].sort(stable=True).indices])
 
 
 class Detections(NamedTuple):
@@ -98,49 +76,6 @@ def detect(cls_maps: Sequence[Tensor],
     return detect_best_first(select, len(cls_maps[0]), num_pairs, boxes_of, scores.device, top_k, iou_threshold, max_per_image)
 
 
-def likely_priors(cls_maps: Sequence[Tensor], num_outputs: int, background: int,
-                  score_threshold: float) -> tuple[Tensor, Tensor, Tensor] | None:
-    """The priors that can have a class with the score.
-
-    A class of confidence t leaves at most 1 - t to the background, so its score before the softmax is higher than the background's
-    by log(t / (1 - t)) at least.
-
-    Args:
-        cls_maps: per level, scores before the softmax ``(B, A * K, H, W)``.
-        num_outputs: K.
-        background: which of the K outputs is the background.
-        score_threshold: t.
-
-    Returns:
-        Image ``(N,)``, prior ``(N,)`` and scores before the softmax ``(N, K)``; ``None`` if they are more than :data:`FEW` of all.
-    """
-    if score_threshold <= 0:
-        return None
-    # Less than that, as sums are rounded.
-    least = math.log(score_threshold / max(1 - score_threshold, 1e-6)) - 1e-3
-    others = slice(1, None) if background == 0 else slice(0, background)
-    views, masks = [], []
-    for m in cls_maps:
-        batch, channels, height, width = m.shape
-        priors, cells = channels // num_outputs, height * width
-        if m.is_contiguous():
-            view = m.view(batch, priors, num_outputs, cells)
-            masks.append((view[:, :, others].amax(dim=2) - view[:, :, background] >= least).transpose(1, 2))
-            views.append(view.permute(0, 3, 1, 2))
-        else:  # channels last
-            views.append(m.permute(0, 2, 3, 1).reshape(batch, cells, priors, num_outputs))
-            masks.append(views[-1][..., others].amax(dim=-1) - views[-1][..., background] >= least)
-    if sum(mask.sum() for mask in masks) > FEW * sum(mask.numel() for mask in masks):
-        return None
-    found, start = [], 0
-    for view, mask in zip(views, masks):  # (B, cells, A, K), (B, cells, A)
-        image, cell, place = mask.nonzero(as_tuple=True)
-        found.append((image, start + cell * view.shape[2] + place, at_least_float32(view[image, cell, place])))
-        start += mask[0].numel()
-    image, prior, logits = (torch.cat(parts) for parts in zip(*found))
-    return image, prior, logits
-
-
 def detect_best_first(select: Callable[[Tensor, int], tuple[Candidates, Tensor]], num_images: int, num_pairs: int,
                       boxes_of: Callable[[Candidates], tuple[Tensor, Tensor | None]], device: torch.device, top_k: int,
                       iou_threshold: float | None, max_per_image: int) -> list[Detections]:
@@ -181,62 +116,6 @@ def detect_best_first(select: Callable[[Tensor, int], tuple[Candidates, Tensor]]
         limit = min(4 * limit, num_pairs)
 
 
-def best_candidates(found: Candidates, images: Tensor, limit: int) -> tuple[Candidates, Tensor]:
-    """The best ``limit`` candidates of each of the images, and whether these are all; for :func:`detect_best_first`."""
-    counts = torch.bincount(found.image, minlength=int(images.max()) + 1)
-    wanted = torch.zeros_like(counts, dtype=torch.bool).index_fill(0, images, True)
-    return found.take((_rank(found.image, counts) < limit) & wanted[found.image]), counts[images] <= limit
-
-
-def select_candidates(scores: Tensor, score_threshold: float, images: Tensor, limit: int) -> tuple[Candidates, Tensor]:
-    """The best ``limit`` pairs of prior and class of each image (more where scores are equal) that reach the threshold.
-
-    Args:
-        scores: ``(B, P, C)`` confidences, without the background.
-        score_threshold: lowest score kept.
-        images: ``(n,)`` the images to look at.
-        limit: number of pairs kept per image.
-
-    Returns:
-        The candidates, and whether these are all of an image ``(n,)`` bool.
-    """
-    num_classes = scores.shape[2]
-    flat = (scores if len(images) == len(scores) else scores[images]).flatten(1)
-    if limit < flat.shape[1]:
-        values, index = _best_pairs(flat.unflatten(1, (-1, num_classes)), limit + 1)
-        complete = values[:, limit] < score_threshold
-        lowest = torch.where(complete, score_threshold, values[:, limit - 1])
-        # Of pairs as good as the last one topk takes any.
-        ambiguous = bool((~complete & (values[:, limit] == lowest)).any())
-    else:
-        lowest, ambiguous = flat.new_full((len(flat), ), score_threshold), True
-        complete = torch.ones_like(lowest, dtype=torch.bool)
-    if ambiguous:
-        image, pair = (flat >= lowest.clamp(min=score_threshold).unsqueeze(1)).nonzero(as_tuple=True)
-        score = flat[image, pair]
-    else:
-        image, place = (values[:, :limit] >= score_threshold).nonzero(as_tuple=True)
-        pair, score = index[image, place], values[image, place]
-    return Candidates(images[image], score, pair % num_classes, pair // num_classes).sorted(), complete
-
-
-def _best_pairs(scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Values and places, both ``(B, number)``, of the highest of ``(B, P, C)`` scores, best first: they are among the priors of the
-    highest best score."""
-    _, num_priors, num_classes = scores.shape
-    if number >= num_priors or num_classes == 1:
-        return scores.flatten(1).topk(number, dim=1)
-    prior = scores.amax(dim=2).topk(number, dim=1).indices
-    rows = scores.gather(1, prior.unsqueeze(-1).expand(-1, -1, num_classes))
-    values, place = rows.flatten(1).topk(number, dim=1)
-    return values, prior.gather(1, place // num_classes) * num_classes + place % num_classes
-
-
-def _rank(group: Tensor, counts: Tensor) -> Tensor:
-    """Place of each element within its group, from 0; groups are in order and have ``counts`` elements."""
-    return torch.arange(len(group), device=group.device) - (counts.cumsum(0) - counts)[group]
-
-
 def suppress(boxes: Tensor, candidates: Candidates, iou_threshold: float | None, top_k: int = -1) -> Tensor:
     """Non-maximum suppression within each class of each image.
 
@@ -251,7 +130,7 @@ def suppress(boxes: Tensor, candidates: Candidates, iou_threshold: float | None,
     """
     group, order = (candidates.image * (candidates.label.max() + 1 if len(boxes) else 1) + candidates.label).sort(stable=True)
     _, group, counts = group.unique_consecutive(return_inverse=True, return_counts=True)
-    kept = torch.ones_like(group, dtype=torch.bool) if top_k < 0 else _rank(group, counts) < top_k
+    kept = torch.ones_like(group, dtype=torch.bool) if top_k < 0 else rank_in_group(group, counts) < top_k
     if iou_threshold is not None:
         usable = kept.nonzero().flatten()
         kept = torch.zeros_like(kept)

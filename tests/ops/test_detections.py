@@ -6,7 +6,8 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssd_plugin.ops import detections
-from ssd_plugin.ops.detections import Candidates, detect, detect_best_first, likely_priors, select_candidates, suppress
+from ssd_plugin.ops.candidates import Candidates, likely_priors, select_candidates
+from ssd_plugin.ops.detections import detect, detect_best_first, suppress
 
 
 def detect_one_by_one(scores, boxes, threshold, top_k, iou_threshold, limit):

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ssd_plugin.ops.boxes import clip_to_image
-from ssd_plugin.ops.detections import Candidates, detect
+from ssd_plugin.ops.candidates import Candidates
+from ssd_plugin.ops.detections import detect
 from ssd_plugin.ops.levels import at_least_float32, flatten_levels
 from ssd_plugin.ops.matching import BACKGROUND, IGNORED
 
