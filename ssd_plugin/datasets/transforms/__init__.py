@@ -1,0 +1,3 @@
+from .fused_ssd_augment import FusedSSDAugment
+
+__all__ = ['FusedSSDAugment']

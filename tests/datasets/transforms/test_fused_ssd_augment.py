@@ -1,0 +1,185 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes
+from ssd_plugin.datasets.transforms.colors import distort
+from ssd_plugin.datasets.transforms.fused_ssd_augment import frame, move, sample, shown_part
+from ssd_plugin.datasets.transforms.windows import crop, zoom_out
+
+FILL = (104, 116, 124)
+PLAIN = dict(zoom_out_prob=0., constraints=(None, ), flip_prob=0., brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
+
+
+def picture(width=160, height=120):
+    coarse = np.random.randint(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def results(boxes=([20, 30, 80, 90], [100, 10, 150, 60]), wrap=True):
+    boxes = np.array(boxes, dtype=np.float32).reshape(-1, 4)
+    return dict(
+        img=picture(),
+        img_shape=(120, 160),
+        gt_bboxes=HorizontalBoxes(boxes) if wrap else boxes,
+        gt_bboxes_labels=np.arange(len(boxes)),
+        gt_ignore_flags=np.arange(len(boxes)) % 2 == 1,
+        gt_names=[f'object {i}' for i in range(len(boxes))])
+
+
+def augment(**options):
+    return TRANSFORMS.build(dict(type='FusedSSDAugment', scale=(96, 64), **options))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    np.random.seed(0)
+
+
+def test_without_augmentation_it_is_a_resize():
+    image = results()['img']
+    found = augment(**PLAIN).transform(dict(results(), img=image))
+    expected = cv2.resize(image, (96, 64), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(found['img'].astype(int) - expected).max() <= 1
+    np.testing.assert_allclose(found['gt_bboxes'].tensor[0], [20 * 0.6, 30 * 64 / 120, 80 * 0.6, 90 * 64 / 120], rtol=1e-5)
+    assert found['img_shape'] == (64, 96) and found['scale_factor'] == pytest.approx((0.6, 64 / 120))
+
+
+def test_flip_mirrors_picture_and_boxes():
+    image = results()['img']
+    plain, flipped = (augment(**{**PLAIN, 'flip_prob': p}).transform(dict(results(), img=image)) for p in (0., 1.))
+    assert np.abs(flipped['img'][:, ::-1].astype(int) - plain['img']).max() <= 1
+    np.testing.assert_allclose(flipped['gt_bboxes'].tensor[:, [0, 2]], 96 - plain['gt_bboxes'].tensor[:, [2, 0]], rtol=1e-5)
+    assert flipped['flip'] and flipped['flip_direction'] == 'horizontal' and not plain['flip']
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
+    """On whole pixels, where the steps of the usual pipeline can be done by hand."""
+    random = np.random.RandomState(seed)
+    np.random.seed(seed)
+    image = picture()
+    left, top = random.randint(0, 200, 2)
+    canvas = np.full((120 + 400, 160 + 400, 3), FILL, dtype=np.uint8)
+    canvas[top:top + 120, left:left + 160] = image
+    x, y = random.randint(0, 200, 2)
+    width, height = random.randint(100, 250, 2)
+    window = np.array([x - left, y - top, x - left + width, y - top + height], dtype=float)
+    expected = cv2.resize(canvas[y:y + height, x:x + width], (96, 64), interpolation=cv2.INTER_LINEAR).astype(int)
+    part = shown_part(window, (160, 120), (96, 64), False)
+    found = frame(sample(image, window, (96, 64), part, False, cv2.INTER_LINEAR, FILL), part, (96, 64), FILL).astype(int)
+    # At the border of the patch the usual pipeline repeats its last pixel, where the image goes on.
+    assert np.abs(found - expected)[1:-1, 1:-1].max() <= 2
+
+
+def test_pixels_outside_the_image_are_the_fill_whatever_the_colours_do():
+    transform = augment(zoom_out_prob=1., zoom_out_ratio=(3., 4.), constraints=(None, ), fill=(124.2, 115.7, 104.1), brightness=100.)
+    for _ in range(10):
+        found = transform.transform(results())['img']
+        border = np.concatenate([found[0], found[-1], found[:, 0], found[:, -1]])
+        assert (border == FILL).all(axis=1).mean() > 0.7
+        assert (found == FILL).all(axis=2).mean() > 1 - 1 / 9 - 0.05
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), wrap=st.booleans(), number=st.integers(0, 6))
+def test_every_field_stays_with_its_object(seed, wrap, number):
+    np.random.seed(seed)
+    corner = np.random.rand(number, 2) * [140, 100]
+    boxes = np.concatenate([corner, corner + 5 + np.random.rand(number, 2) * 15], axis=1)
+    found = augment().transform(results(boxes, wrap))
+    after = found['gt_bboxes'].tensor.numpy() if wrap else found['gt_bboxes']
+    labels = found['gt_bboxes_labels']
+    assert isinstance(found['gt_bboxes'], HorizontalBoxes) == wrap
+    assert len(after) == len(labels) == len(found['gt_ignore_flags']) == len(found['gt_names'])
+    assert (found['gt_ignore_flags'] == (labels % 2 == 1)).all() and found['gt_names'] == [f'object {i}' for i in labels]
+    assert (after[:, :2] < after[:, 2:]).all() and (after >= 0).all() and (after <= [96, 64, 96, 64]).all()
+    # A crop keeps at least one object.
+    assert len(after) > 0 or number == 0
+    assert found['img'].shape == (64, 96, 3) and found['img'].dtype == np.uint8
+
+
+def test_objects_follow_their_pixels():
+    """A white object on black: where the box says it is, the picture is white, and nowhere else."""
+    for seed in range(20):
+        np.random.seed(seed)
+        image = np.zeros((120, 160, 3), dtype=np.uint8)
+        image[40:80, 60:120] = 255
+        found = augment(**{**PLAIN, 'zoom_out_prob': 0.5, 'constraints': (None, 0.3, 0.7), 'flip_prob': 0.5, 'fill': (0, 0, 0)}).transform(
+            dict(results([[60, 40, 120, 80]]), img=image))
+        x1, y1, x2, y2 = found['gt_bboxes'].tensor[0].round().int().tolist()
+        white = found['img'][..., 0] > 127
+        assert white[y1:y2, x1:x2].mean() > 0.95
+        assert white.sum() < 1.1 * (x2 - x1) * (y2 - y1) + 40
+
+
+def test_the_same_seed_gives_the_same_picture():
+    first, second = [], []
+    for found in (first, second):
+        np.random.seed(7)
+        found += [augment().transform(results()) for _ in range(3)]
+    for a, b in zip(first, second):
+        assert (a['img'] == b['img']).all() and torch.equal(a['gt_bboxes'].tensor, b['gt_bboxes'].tensor)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), least=st.sampled_from([0., 0.1, 0.3, 0.5, 0.7]))
+def test_patches_meet_their_constraint(seed, least):
+    random = np.random.RandomState(seed)
+    window = zoom_out(160, 120, (1., 2.), random)
+    boxes = np.array([[20., 30., 120., 110.]])
+    patch = crop(window, boxes, (least, None), (0.3, 1.), (0.5, 2.), 50, random)
+    if (patch == window).all():
+        return
+    size, sides = patch[2:] - patch[:2], window[2:] - window[:2]
+    assert (patch[:2] >= window[:2] - 1e-9).all() and (patch[2:] <= window[2:] + 1e-9).all()
+    assert (size >= 0.3 * sides - 1e-9).all() and 0.5 <= size[0] / size[1] <= 2
+    shared = np.prod(np.maximum(np.minimum(patch[2:], boxes[0, 2:]) - np.maximum(patch[:2], boxes[0, :2]), 0))
+    assert shared / (np.prod(size) + 8000 - shared) >= least - 1e-9
+    assert (patch[:2] < [70, 70]).all() and (patch[2:] > [70, 70]).all()
+
+
+def test_constraints_are_equally_likely():
+    random = np.random.RandomState(0)
+    boxes = np.array([[40., 30., 120., 90.]])
+    window = np.array([0., 0., 160., 120.])
+    whole = np.mean([(crop(window, boxes, (None, 0., 0.1, 0.3), (0.3, 1.), (0.5, 2.), 50, random) == window).all() for _ in range(2000)])
+    assert 0.22 < whole < 0.28
+
+
+def test_a_constraint_that_nothing_meets_leaves_the_image_whole():
+    window = np.array([0., 0., 160., 120.])
+    assert (crop(window, np.array([[5., 5., 6., 6.]]), (0.9, ), (0.3, 1.), (0.5, 2.), 50, np.random.RandomState(0)) == window).all()
+
+
+def test_an_object_inside_is_not_moved_out_of_the_result():
+    window = np.array([10., 20., 110., 120.])
+    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), False).tolist() == [[0., 0., 50., 50.]]
+    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), True).tolist() == [[50., 0., 100., 50.]]
+
+
+def test_each_colour_change_does_what_it_says():
+    image = np.full((8, 8, 3), (100, 150, 200), dtype=np.uint8)
+    options = dict(brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
+    seen = {name: [] for name in ('brightness', 'contrast', 'hue')}
+    for seed in range(200):
+        for name, value in (('brightness', 32.), ('contrast', (0.5, 1.5)), ('hue', 18.)):
+            seen[name].append(distort(image, **{**options, name: value}, random=np.random.RandomState(seed))[0, 0].astype(int))
+    for name, values in seen.items():
+        changed = np.array([v for v in values if (v != [100, 150, 200]).any()])
+        assert 60 < len(changed) < 140, name
+        if name == 'brightness':
+            shift = changed - [100, 150, 200]
+            assert (shift == shift[:, :1]).all() and shift.min() < -25 and shift.max() > 25 and np.abs(shift).max() <= 32
+        if name == 'contrast':
+            assert changed[:, 0].min() < 60 and changed[:, 0].max() > 140
+
+
+@pytest.mark.parametrize('options, message', [(dict(interpolation='area'), 'area'), (dict(constraints=()), 'constraints')])
+def test_options_that_cannot_be_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        augment(**options)
