@@ -4,6 +4,7 @@ _base_ = [
     './_base_/models/ssd300_mobilenet.py', './_base_/pipelines/ssd300.py', './_base_/datasets/voc.py',
     './_base_/schedules/ssd_voc.py', './_base_/default_runtime.py'
 ]
+_base_.train_pipeline[2].update(fill=[127.] * 3)
 [dataset.update(pipeline=_base_.train_pipeline) for dataset in _base_.train_dataloader.dataset.datasets]
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader

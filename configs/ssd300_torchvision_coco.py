@@ -1,6 +1,7 @@
 # SSD300 on COCO 2017 as in torchvision (torchvision/models/detection/ssd.py): its weights load after tools/convert_checkpoint.py.
 # Published for them: 25.1 box AP on COCO val2017 (torchvision's model page).
 _base_ = './ssd300_coco.py'
+_base_.train_dataloader.dataset.pipeline[2].update(fill=[123., 117., 104.])
 model = dict(
     # torchvision's shares of 255, without division by a deviation.
     data_preprocessor=dict(mean=[255 * mean for mean in (0.48235, 0.45882, 0.40784)], std=[1.] * 3),

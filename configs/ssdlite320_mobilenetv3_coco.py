@@ -2,6 +2,7 @@
 # tools/convert_checkpoint.py. Published for them: 21.3 box AP on COCO val2017 (torchvision's model page).
 # The first feature map is the expansion of MobileNetV3's layer 13, which has stride 16 and 672 channels.
 _base_ = './ssdlite320_mobilenetv2_coco.py'
+_base_.train_dataloader.dataset.pipeline[2].update(fill=[127.5] * 3)
 model = dict(
     # (x / 255 - 0.5) / 0.5
     data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),

@@ -1,15 +1,17 @@
 """Measure this package beside MMDetection's own SSD and torchvision's ssd300_vgg16, in one process, in turn.
 
-python tools/benchmark.py loss|predict|train-step|infer [--batch N] [--classes N] [--objects N] [--device cuda] [--json FILE]
+python tools/benchmark.py loss|predict|train-step|infer|pipeline [--batch N] [--classes N] [--objects N] [--device cuda] [--json FILE]
 python tools/benchmark.py loss --sweep objects --plot objects.png
 """
 import argparse
 import json
+import os
 import platform
 from dataclasses import replace
 from pathlib import Path
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+import cv2
 import torch
 from ssd_plugin.benchmarks import cases
 from ssd_plugin.benchmarks.cases import FLOOR, Setting
@@ -23,13 +25,14 @@ AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure beside MMDetection's own SSD and torchvision's.")
-    parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer'])
+    parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer', 'pipeline'])
     parser.add_argument('--batch', type=int, help='images (default: 32; infer: 1; train-step on a CPU: 4)')
     parser.add_argument('--classes', type=int, default=20, help='classes without the background (default: 20)')
     parser.add_argument('--objects', type=int, default=10, help='objects in an image (default: 10)')
     parser.add_argument('--model', choices=['depthwise', 'ssd300'], default='depthwise', help='infer: the detector; ssd300 has peers '
                         '(default: depthwise)')
-    parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5)')
+    parser.add_argument('--data', help='pipeline: folder in VOC layout')
+    parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--amp', choices=list(AMP), help='train-step, infer: automatic mixed precision')
     parser.add_argument('--channels-last', action='store_true', help='train-step, infer: memory layout of all networks')
@@ -50,6 +53,10 @@ def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.
                                                                                                  ('trained-like', True))}
     if args.case == 'train-step':
         return {'train-step, SSD300': cases.train_step(setting)}
+    if args.case == 'pipeline':
+        # As in a worker of a loader.
+        cv2.setNumThreads(0)
+        return {'pipeline, an image': cases.pipeline(args.data)}
     if args.model == 'depthwise':
         return {'infer, depthwise 320x240': cases.infer(setting, 'ssd_plugin::ssd_depthwise_320x240_voc.py')}
     return {'infer, SSD300': cases.infer(setting)}
@@ -57,7 +64,14 @@ def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.
 
 def show(title: str, setting: Setting, times: dict[str, Timing]) -> None:
     """A table: medians, quartiles, and how much longer than ours."""
-    print(f'\n{title}: batch {setting.batch}, {setting.classes} classes, {setting.objects} objects an image')
+    print(f'\n{title}' + ('' if title.startswith('pipeline') else
+                          f': batch {setting.batch}, {setting.classes} classes, {setting.objects} objects an image'))
+    if title.startswith('pipeline'):
+        # What an image costs differs from image to image by chance: the mean counts.
+        for name, t in times.items():
+            ratio = '' if name == OURS else f'  {t.mean / times[OURS].mean:6.2f}x ours'
+            print(f'  {name:16} {t.mean:9.2f} ms in the mean  {1000 / t.mean:6.0f} images/s{ratio}')
+        return
     ours = times[OURS].median
     floor = times[FLOOR].median if FLOOR in times else None
     for name, t in times.items():
@@ -93,11 +107,13 @@ def main() -> None:
     device = torch.device(args.device)
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise UserError('--device cuda: there is no GPU that PyTorch can use')
+    if args.case == 'pipeline' and not os.path.isdir(args.data or ''):
+        raise UserError(f'pipeline needs --data FOLDER, a data set in VOC layout; got {args.data}')
     if args.threads:
         torch.set_num_threads(args.threads)
     slow = args.case == 'train-step' and device.type == 'cpu'
     batch = args.batch or (1 if args.case == 'infer' else 4 if slow else 32)
-    rounds = args.rounds or (5 if slow else 30)
+    rounds = args.rounds or (5 if slow else 1000 if args.case == 'pipeline' else 30)
     setting = Setting(batch, args.classes, args.objects, device, AMP.get(args.amp), args.channels_last, args.compile)
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} threads, {platform.machine()}'
     print(f'torch {torch.__version__} on {device.type}: {name}; medians of {rounds} rounds and their quartiles')

@@ -2,7 +2,7 @@
 import gc
 import time
 from collections.abc import Callable
-from statistics import quantiles
+from statistics import mean, quantiles
 from typing import NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ class Timing(NamedTuple):
     median: float
     low: float  # first quartile
     high: float  # third quartile
+    mean: float
 
 
 def compare(functions: dict[str, Callable[[], object]], rounds: int, device: torch.device, title: str) -> dict[str, Timing]:
@@ -55,4 +56,4 @@ def _wait(device: torch.device) -> None:
 
 def _summary(values: list[float]) -> Timing:
     low, median, high = quantiles(values, n=4, method='inclusive') if len(values) > 1 else values * 3
-    return Timing(median, low, high)
+    return Timing(median, low, high, mean(values))

@@ -51,6 +51,12 @@ def test_tool_prints_and_writes_its_figures(run_tool, tmp_path, command, rows):
     assert all(name in result.stdout for name in rows) and 'KaimingInit' not in result.stdout
 
 
+def test_pipelines_are_compared_on_a_data_set(run_tool, shapes):
+    result = run_tool('benchmark.py', 'pipeline', '--data', shapes, '--rounds', '4')
+    assert result.returncode == 0 and 'MMDetection' in result.stdout and 'loading alone' in result.stdout, result.stderr
+    assert '--data FOLDER' in run_tool('benchmark.py', 'pipeline').stderr
+
+
 def test_sweep_is_drawn(run_tool, tmp_path):
     result = run_tool('benchmark.py', 'loss', '--batch', '1', '--rounds', '1', '--sweep', 'classes')
     assert result.returncode == 0, result.stderr

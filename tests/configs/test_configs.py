@@ -70,9 +70,16 @@ def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):
     size = (size, size) if isinstance(size, int) else tuple(size)
     for split in ('train', 'val', 'test'):
         for dataset in split_of(cfg, split):
-            sizes = [tuple(step.scale) for step in dataset.pipeline if step.type == 'Resize']
+            sizes = [tuple(step.scale) for step in dataset.pipeline if 'scale' in step]
             # The drawn images have the network's size from the start.
             assert sizes[-1:] == [size] or (not sizes and dataset.data_root == 'data/shapes/' and size == (320, 240))
+
+
+def test_outside_of_an_image_is_the_mean_that_is_subtracted(cfg):
+    for dataset in split_of(cfg, 'train'):
+        for step in dataset.pipeline:
+            if step.type == 'FusedSSDAugment':
+                assert [round(level) for level in step.fill] == pytest.approx(cfg.model.data_preprocessor.mean, abs=1)
 
 
 def test_head_has_as_many_classes_as_the_data(cfg):

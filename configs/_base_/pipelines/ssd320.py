@@ -1,5 +1,5 @@
 _base_ = './ssd300.py'
 [
     step.update(scale=(320, 320)) for steps in (_base_.train_pipeline, _base_.test_pipeline) for step in steps
-    if step.type == 'Resize'
+    if 'scale' in step
 ]
