@@ -91,7 +91,7 @@ def draw(path: Path, sweep: str, results: list[dict]) -> None:
         rows = [row for row in results if row['title'] == title]
         for name in rows[0]['times']:
             values = [row[sweep] for row in rows]
-            medians, lows, highs = zip(*(row['times'][name] for row in rows))
+            medians, lows, highs, _ = zip(*(row['times'][name] for row in rows))
             line, = axis.plot(values, medians, marker='o', label=name)
             axis.fill_between(values, lows, highs, alpha=0.2, color=line.get_color())
         axis.set(title=title, xlabel={'objects': 'objects in an image', 'batch': 'images', 'classes': 'classes'}[sweep],

@@ -39,7 +39,7 @@ def build_peers(num_classes: int, device: torch.device) -> dict[str, nn.Module]:
         OURS: build_detector('ssd_plugin::ssd300_voc.py', num_classes),
         MMDET: build_detector('mmdet::ssd/ssd300_coco.py', num_classes),
         TORCHVISION: torchvision.models.detection.ssd300_vgg16(
-            weights=None, weights_backbone=None, num_classes=num_classes + 1, trainable_backbone_layers=5)
+            weights=None, weights_backbone=None, num_classes=num_classes + 1)
     }
     return {name: detector.to(device) for name, detector in detectors.items()}
 
