@@ -62,16 +62,17 @@ def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.
     return {'infer, SSD300': cases.infer(setting)}
 
 
+def show_pipeline(title: str, times: dict[str, Timing]) -> None:
+    """A table of means: what an image costs differs from image to image by chance."""
+    print(f'\n{title}')
+    for name, t in times.items():
+        ratio = '' if name == OURS else f'  {t.mean / times[OURS].mean:6.2f}x ours'
+        print(f'  {name:16} {t.mean:9.2f} ms in the mean  {1000 / t.mean:6.0f} images/s{ratio}')
+
+
 def show(title: str, setting: Setting, times: dict[str, Timing]) -> None:
     """A table: medians, quartiles, and how much longer than ours."""
-    print(f'\n{title}' + ('' if title.startswith('pipeline') else
-                          f': batch {setting.batch}, {setting.classes} classes, {setting.objects} objects an image'))
-    if title.startswith('pipeline'):
-        # What an image costs differs from image to image by chance: the mean counts.
-        for name, t in times.items():
-            ratio = '' if name == OURS else f'  {t.mean / times[OURS].mean:6.2f}x ours'
-            print(f'  {name:16} {t.mean:9.2f} ms in the mean  {1000 / t.mean:6.0f} images/s{ratio}')
-        return
+    print(f'\n{title}: batch {setting.batch}, {setting.classes} classes, {setting.objects} objects an image')
     ours = times[OURS].median
     floor = times[FLOOR].median if FLOOR in times else None
     for name, t in times.items():
@@ -124,7 +125,10 @@ def main() -> None:
         torch.manual_seed(0)
         for title, functions in functions_of(args, varied).items():
             times = compare(functions, rounds, device, title)
-            show(title, varied, times)
+            if args.case == 'pipeline':
+                show_pipeline(title, times)
+            else:
+                show(title, varied, times)
             results.append(
                 dict(title=title, batch=varied.batch, classes=varied.classes, objects=varied.objects, device=name, times=times))
     if args.sweep:

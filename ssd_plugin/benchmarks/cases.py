@@ -91,10 +91,7 @@ def predict(setting: Setting, trained: bool) -> Functions:
 def train_step(setting: Setting) -> Functions:
     """Forward, loss, backward and the step of the optimiser of SSD300, and forward and backward of the bare network."""
     peers = {name: _prepared(peer.train(), setting) for name, peer in build_peers(setting.classes, setting.device).items()}
-    images = torch.rand(setting.batch, 3, SIZE, SIZE, device=setting.device)
-    normal = (images - 0.5) * 4
-    if setting.channels_last:
-        normal = normal.to(memory_format=torch.channels_last)
+    images, normal = _images(setting, SIZE, SIZE)
     samples = data.samples(setting.batch, setting.objects, setting.classes, setting.device)
     targets = [dict(boxes=s.gt_instances.bboxes, labels=s.gt_instances.labels + 1) for s in samples]
     losses = {name: lambda name=name: _total(peers[name].loss(normal, samples)) for name in (OURS, MMDET)}
@@ -128,10 +125,7 @@ def infer(setting: Setting, config: str | None = None) -> Functions:
         peers = {OURS: _prepared(build_detector(config).eval(), setting)}
     ours = peers[OURS]
     width, height = ours.bbox_head.prior_generator.input_size
-    images = torch.rand(setting.batch, 3, height, width, device=setting.device)
-    normal = (images - 0.5) * 4
-    if setting.channels_last:
-        normal = normal.to(memory_format=torch.channels_last)
+    images, normal = _images(setting, width, height)
     samples = data.samples(setting.batch, 0, setting.classes, setting.device)
     for sample in samples:
         sample.set_metainfo(dict(img_shape=(height, width), ori_shape=(height, width)))
@@ -192,6 +186,13 @@ def pipeline(data_root: str) -> Functions:
         return lambda: transform(copy.deepcopy(next(order)))
 
     return {name: next_image(Compose(parts)) for name, parts in steps.items()}
+
+
+def _images(setting: Setting, width: int, height: int) -> tuple[Tensor, Tensor]:
+    """Random images in [0, 1], as torchvision takes them, and normalised."""
+    images = torch.rand(setting.batch, 3, height, width, device=setting.device)
+    normal = (images - 0.5) * 4
+    return images, normal.to(memory_format=torch.channels_last) if setting.channels_last else normal
 
 
 def _prepared(model: nn.Module, setting: Setting) -> nn.Module:

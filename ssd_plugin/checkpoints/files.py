@@ -116,11 +116,11 @@ def _why_unreadable(path: str, error: Exception) -> str:
 def named_globals(path: str) -> list[str]:
     """Classes and functions that a pickle names, ``module.name``, read from its opcodes without running them."""
     found, strings = {}, []
-    with open(path, 'rb') as file:
-        content = file.read()
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             content = b''.join(archive.read(name) for name in archive.namelist() if name.endswith('data.pkl'))
+    else:
+        content = Path(path).read_bytes()
     stream = io.BytesIO(content)
     try:
         # The old format is several pickles, one after the other, and then the tensors.

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_convert
 
+from .levels import at_least_float32
+
 # A side shorter than this counts as this long, so that the logarithm of a box without area is finite. In pixels.
 MIN_SIDE = 1e-6
 # Bounds on decoded offsets: a centre moves by at most this many sides of its prior, a side grows or shrinks by at most this
@@ -114,7 +116,7 @@ def decode(priors: Tensor, deltas: Tensor, center_variance: float, size_variance
     Returns:
         ``(..., 4)``, corner form in pixels.
     """
-    deltas = deltas.to(torch.promote_types(deltas.dtype, torch.float32))
+    deltas = at_least_float32(deltas)
     p = corners_to_centers(priors)
     shift = (deltas[..., :2] * center_variance).clamp(-MAX_SHIFT, MAX_SHIFT)
     growth = (deltas[..., 2:] * size_variance).clamp(-math.log(MAX_RATIO), math.log(MAX_RATIO))

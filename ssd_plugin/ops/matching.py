@@ -50,7 +50,7 @@ def match_priors(priors: Tensor,
     boxes = torch.where(valid.unsqueeze(-1), boxes, 0.)
     batch, num_objects = boxes.shape[:2]
     lengths = [num_objects] * batch if lengths is None else lengths
-    limit = max(_block_limit(priors) // len(priors), 1)  # boxes at a time
+    limit = _boxes_at_a_time(priors)
     matches = [
         _match_images(priors, boxes[images, :most], iou_threshold, unique, max(limit // (images.stop - images.start), 1))
         for images, most in _blocks(lengths, limit)
@@ -169,11 +169,12 @@ def priors_in_regions(priors: Tensor, regions: Tensor, valid: Tensor, iof_thresh
     regions = torch.where(valid.unsqueeze(-1), regions, 0.)
     least = iof_threshold * box_area(priors).clamp(min=torch.finfo(priors.dtype).tiny)
     inside = []
-    for images, most in _blocks([regions.shape[1]] * len(regions), max(_block_limit(priors) // len(priors), 1)):
+    for images, most in _blocks([regions.shape[1]] * len(regions), _boxes_at_a_time(priors)):
         shared = pairwise_intersection(regions[images, :most], priors)  # (images, R, P)
         inside.append((shared >= least).any(dim=1))
     return torch.cat(inside)
 
 
-def _block_limit(priors: Tensor) -> int:
-    return BLOCK_ON_CPU if priors.device.type == 'cpu' else BLOCK_ON_GPU
+def _boxes_at_a_time(priors: Tensor) -> int:
+    limit = BLOCK_ON_CPU if priors.device.type == 'cpu' else BLOCK_ON_GPU
+    return max(limit // len(priors), 1)

@@ -7,6 +7,8 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ssd_plugin.ops.levels import at_least_float32
+
 
 class L2Norm(nn.Module):
     """Scale each position of a feature map to length 1 over its channels, times a learned factor per channel
@@ -25,7 +27,7 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to the same; the length is taken in float32 at least. A position of zeros stays zero."""
-        full = x.to(torch.promote_types(x.dtype, torch.float32))
+        full = at_least_float32(x)
         # Bounded below the root, whose gradient at 0 is not finite.
         length = full.pow(2).sum(dim=1, keepdim=True).clamp(min=self.EPS**2).sqrt()
         return (self.weight[:, None, None] * full / length).type_as(x)
