@@ -116,13 +116,13 @@ def _why_unreadable(path: str, error: Exception) -> str:
 def named_globals(path: str) -> list[str]:
     """Classes and functions that a pickle names, ``module.name``, read from its opcodes without running them."""
     found, strings = {}, []
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            content = b''.join(archive.read(name) for name in archive.namelist() if name.endswith('data.pkl'))
-    else:
-        content = Path(path).read_bytes()
-    stream = io.BytesIO(content)
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                content = b''.join(archive.read(name) for name in archive.namelist() if name.endswith('data.pkl'))
+        else:
+            content = Path(path).read_bytes()
+        stream = io.BytesIO(content)
         # The old format is several pickles, one after the other, and then the tensors.
         while stream.tell() < len(content):
             for opcode, argument, _ in pickletools.genops(stream):
@@ -132,7 +132,7 @@ def named_globals(path: str) -> list[str]:
                     found['.'.join(strings[-2:])] = True
                 elif isinstance(argument, str):
                     strings.append(argument)
-    except Exception:  # noqa: BLE001 - here the pickles end
+    except Exception:  # noqa: BLE001 - here the pickles end, or the archive is damaged
         pass
     return list(found)
 

@@ -77,6 +77,23 @@ def test_truncated_files_are_refused(slim, refused, pack, share):
     assert 'damaged' in refused(content[:int(share * len(content))])
 
 
+@pytest.mark.parametrize('pack', [packed, legacy])
+@pytest.mark.parametrize('whole_model', [False, True])
+@given(changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=10))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_changed_bytes_give_an_error_for_people_or_a_state_dict(tmp_path, pack, whole_model, changes):
+    content = bytearray(pack({'a.weight': torch.randn(4, 4), 'b': torch.zeros(3)}))
+    for place, value in changes:
+        content[int(place * len(content))] = value
+    (tmp_path / 'source.pth').write_bytes(content)
+    try:
+        state, _ = read_checkpoint(tmp_path / 'source.pth', whole_model)
+    except UserError as error:
+        assert 'source.pth' in str(error)
+    else:
+        assert all(isinstance(value, torch.Tensor) for value in state.values())
+
+
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_missing_renamed_and_reshaped_parameters_are_named(slim, refused, data):
