@@ -21,19 +21,15 @@ model = dict(
             sizes=[(18, 28), (40, 60), (80, 110), (110, 150)],
             aspect_ratios=[[1.5], [1.5], [1.5], [1.5]])))
 
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    # The photographs are four times as large as the input: shrunk first, the rest costs a quarter.
-    dict(type='Resize', scale=(320, 240), keep_ratio=False),
-    dict(type='Expand', mean=[127.] * 3, to_rgb=True, ratio_range=(1, 1.5), prob=0.3),
-    dict(type='RandomCrop', crop_type='relative_range', crop_size=(0.5, 0.5), allow_negative_crop=False),
-    dict(type='Resize', scale=(320, 240), keep_ratio=False),
+# Less zoom and larger patches than for photographs of things: cells have much the same size everywhere.
+_base_.train_pipeline[2].update(
+    zoom_out_prob=0.3,
+    zoom_out_ratio=(1, 1.5),
+    constraints=(0., ),
+    crop_scale=(0.5, 1.),
     # A cell has no upright.
-    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackDetInputs')
-]
+    flip_prob=[0.25, 0.25, 0.25],
+    flip_direction=['horizontal', 'vertical', 'diagonal'])
 dataset = dict(type='VOCDataset', data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root=''))
 train_dataloader = dict(
     batch_size=16,
@@ -41,7 +37,7 @@ train_dataloader = dict(
     dataset=dict(
         ann_file='ImageSets/Main/trainval.txt',
         filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline,
+        pipeline=_base_.train_pipeline,
         **dataset))
 val_dataloader = dict(
     num_workers=1,

@@ -12,14 +12,10 @@ model = dict(
         prior_generator=dict(sizes=[(20, 32), (45, 64), (84, 110), (130, 160)])))
 
 # The test images are drawn like the training images, of which there are plenty: flips are all the augmentation that pays.
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='PackDetInputs')
-]
+_base_.train_pipeline[2].update(
+    zoom_out_prob=0., constraints=(None, ), brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
 voc = dict(data_root=data_root, metainfo=metainfo)
-train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=train_pipeline, **voc))
+train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=_base_.train_pipeline, **voc))
 val_dataloader = dict(dataset=dict(ann_file='ImageSets/Main/test.txt', **voc))
 val_evaluator = dict(eval_mode='area')
 # The same images from the COCO annotation, which both metrics can read.

@@ -5,8 +5,8 @@ python tools/benchmark.py loss --sweep objects --plot objects.png
 """
 import argparse
 import json
-import os
 import platform
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import torch
 from ssd_plugin.benchmarks import cases
 from ssd_plugin.benchmarks.cases import FLOOR, Setting
 from ssd_plugin.benchmarks.peers import OURS
+from ssd_plugin.benchmarks.photos import encode_again
 from ssd_plugin.benchmarks.timing import Timing, compare
 from ssd_plugin.engine.user_errors import UserError, exit_on_user_error
 
@@ -31,7 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--objects', type=int, default=10, help='objects in an image (default: 10)')
     parser.add_argument('--model', choices=['depthwise', 'ssd300'], default='depthwise', help='infer: the detector; ssd300 has peers '
                         '(default: depthwise)')
-    parser.add_argument('--data', help='pipeline: folder in VOC layout')
+    parser.add_argument('--data', type=Path, help='pipeline: folder in VOC layout')
+    parser.add_argument(
+        '--photos', metavar='WIDTHxHEIGHT', help='pipeline: shrink the photographs to this size first, and encode them with quality 90')
     parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--amp', choices=list(AMP), help='train-step, infer: automatic mixed precision')
@@ -56,7 +59,8 @@ def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.
     if args.case == 'pipeline':
         # As in a worker of a loader.
         cv2.setNumThreads(0)
-        return {'pipeline, an image': cases.pipeline(args.data)}
+        torch.set_num_threads(1)
+        return {'pipeline, an image': cases.pipeline(str(args.data))}
     if args.model == 'depthwise':
         return {'infer, depthwise 320x240': cases.infer(setting, 'ssd_plugin::ssd_depthwise_320x240_voc.py')}
     return {'infer, SSD300': cases.infer(setting)}
@@ -67,7 +71,7 @@ def show_pipeline(title: str, times: dict[str, Timing]) -> None:
     print(f'\n{title}')
     for name, t in times.items():
         ratio = '' if name == OURS else f'  {t.mean / times[OURS].mean:6.2f}x ours'
-        print(f'  {name:16} {t.mean:9.2f} ms in the mean  {1000 / t.mean:6.0f} images/s{ratio}')
+        print(f'  {name:18} {t.mean:9.2f} ms in the mean  {1000 / t.mean:6.0f} images/s{ratio}')
 
 
 def show(title: str, setting: Setting, times: dict[str, Timing]) -> None:
@@ -108,8 +112,20 @@ def main() -> None:
     device = torch.device(args.device)
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise UserError('--device cuda: there is no GPU that PyTorch can use')
-    if args.case == 'pipeline' and not os.path.isdir(args.data or ''):
+    if args.case == 'pipeline' and not (args.data and args.data.is_dir()):
         raise UserError(f'pipeline needs --data FOLDER, a data set in VOC layout; got {args.data}')
+    if args.photos:
+        with tempfile.TemporaryDirectory() as folder:
+            size = tuple(int(side) for side in args.photos.split('x'))
+            encode_again(args.data, Path(folder), size, quality=90)
+            args.data = Path(folder)
+            measure(args, device)
+    else:
+        measure(args, device)
+
+
+def measure(args: argparse.Namespace, device: torch.device) -> None:
+    """Run the case, print its table, and write what is asked for."""
     if args.threads:
         torch.set_num_threads(args.threads)
     slow = args.case == 'train-step' and device.type == 'cpu'

@@ -1,9 +1,9 @@
 """What is measured. Each case gives functions by name, which :func:`ssd_plugin.benchmarks.timing.compare` calls in turn."""
-import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 
 import torch
 from mmdet.registry import DATASETS
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ssd_plugin.engine.launch import read_config
 
 from . import data
+from .photos import classes_of
 from .peers import (MMDET, OURS, SIZE, TORCHVISION, build_detector, build_peers, torchvision_anchors, torchvision_loss,
                     torchvision_outputs)
 
@@ -152,38 +153,28 @@ def infer(setting: Setting, config: str | None = None) -> Functions:
     return {name: lambda function=function: run(function) for name, function in functions.items()}
 
 
-STOCK_PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Expand', mean=[123.675, 116.28, 103.53], to_rgb=True, ratio_range=(1, 4)),
-    dict(type='MinIoURandomCrop', min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size=0.3),
-    dict(type='Resize', scale=(SIZE, SIZE), keep_ratio=False),
-    dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='PhotoMetricDistortion', brightness_delta=32, contrast_range=(0.5, 1.5), saturation_range=(0.5, 1.5), hue_delta=18),
-    dict(type='PackDetInputs')
-]
-
-
 @DefaultScope.overwrite_default_scope('mmdet')
 def pipeline(data_root: str) -> Functions:
-    """The next image of a folder in VOC layout through the training pipeline: ours, MMDetection's for SSD, and loading alone.
+    """The next image of a folder in VOC layout through the training pipeline: ours, MMDetection's for SSD, and decoding whole images
+    alone, by ours and by theirs.
 
     Args:
         data_root: folder with ``ImageSets/Main/train.txt``.
     """
     dataset = DATASETS.build(
-        dict(type='VOCDataset', data_root=data_root, ann_file='ImageSets/Main/train.txt', data_prefix=dict(sub_data_root=''), pipeline=[]))
-    steps = {
-        OURS: read_config('ssd_plugin::_base_/pipelines/ssd300.py').train_pipeline,
-        MMDET: STOCK_PIPELINE,
-        'loading alone': STOCK_PIPELINE[:1]
-    }
-    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+        dict(
+            type='VOCDataset',
+            data_root=data_root,
+            metainfo=dict(classes=classes_of(Path(data_root))),
+            ann_file='ImageSets/Main/train.txt',
+            data_prefix=dict(sub_data_root=''),
+            pipeline=[]))
+    ours, stock = (read_config(f'ssd_plugin::_base_/pipelines/{name}.py').train_pipeline for name in ('ssd300', 'ssd300_stock'))
+    steps = {OURS: ours, MMDET: stock, 'decoding alone': [{**ours[0], 'decode': True}], 'its decoding alone': stock[:1]}
 
     def next_image(transform: Compose) -> Callable:
-        order = cycle(infos)
-        return lambda: transform(copy.deepcopy(next(order)))
+        order = cycle(range(len(dataset)))
+        return lambda: transform(dataset.get_data_info(next(order)))
 
     return {name: next_image(Compose(parts)) for name, parts in steps.items()}
 

@@ -1,9 +1,10 @@
 # The augmentation of SSD (arXiv 1512.02325, sections 2.2 and 3.6): zoom-out, IoU-constrained crop, flip, photometric distortion.
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='LoadEncodedImage'),
+    # As an array: MMDetection's own box type is for transforms that follow, and costs time.
+    dict(type='LoadAnnotations', with_bbox=True, box_type=None),
     dict(type='FusedSSDAugment', scale=(300, 300), fill=[123.675, 116.28, 103.53]),
-    dict(type='PackDetInputs')
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'))
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),

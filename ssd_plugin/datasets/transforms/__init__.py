@@ -1,3 +1,4 @@
 from .fused_ssd_augment import FusedSSDAugment
+from .load_encoded_image import LoadEncodedImage
 
-__all__ = ['FusedSSDAugment']
+__all__ = ['FusedSSDAugment', 'LoadEncodedImage']

@@ -2,8 +2,6 @@
 import cv2
 import numpy as np
 
-LEVELS = np.arange(256, dtype=np.float32)
-
 
 def distort(image: np.ndarray,
             brightness: float,
@@ -24,26 +22,24 @@ def distort(image: np.ndarray,
     Returns:
         ``(H, W, 3)`` uint8.
     """
-    yes = random.randint(2, size=5).astype(bool)
-    levels = LEVELS + random.uniform(-brightness, brightness) if yes[0] else LEVELS
-    factor = random.uniform(*contrast) if yes[1] else 1.
-    first = yes[4]
-    image = _look_up(image, levels * factor if first else levels)
-    if yes[2] or yes[3]:
-        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-        channels = list(cv2.split(hsv))
-        if yes[3]:
+    brighten, change_contrast, saturate, turn, contrast_first = random.randint(2, size=5)
+    if brighten and (shift := round(random.uniform(-brightness, brightness))):
+        image = cv2.add(image, (shift, shift, shift, 0))
+    factor = random.uniform(*contrast) if change_contrast else 1.
+    if contrast_first:
+        image = _multiply(image, factor)
+    if saturate or turn:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+        if turn:
             # OpenCV halves degrees to fit them into 8 bits.
             turned = (np.arange(256) + round(random.uniform(-hue, hue) / 2)) % 180
-            channels[0] = cv2.LUT(channels[0], turned.astype(np.uint8))
-        if yes[2]:
-            channels[1] = _look_up(channels[1], LEVELS * random.uniform(*saturation))
-        image = cv2.cvtColor(cv2.merge(channels), cv2.COLOR_HSV2BGR)
-    return image if first else _look_up(image, LEVELS * factor)
+            cv2.insertChannel(cv2.LUT(cv2.extractChannel(image, 0), turned.astype(np.uint8)), image, 0)
+        if saturate:
+            cv2.insertChannel(_multiply(cv2.extractChannel(image, 1), random.uniform(*saturation)), image, 1)
+        image = cv2.cvtColor(image, cv2.COLOR_HSV2BGR)
+    return image if contrast_first else _multiply(image, factor)
 
 
-def _look_up(image: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Each level replaced, rounded and limited to 0..255."""
-    if levels is LEVELS or np.array_equal(levels, LEVELS):
-        return image
-    return cv2.LUT(image, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+def _multiply(image: np.ndarray, factor: float) -> np.ndarray:
+    """Rounded and limited to 0..255."""
+    return image if factor == 1 else cv2.convertScaleAbs(image, alpha=factor)

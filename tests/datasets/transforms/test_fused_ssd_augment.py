@@ -2,12 +2,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
+from ssd_plugin.datasets.images import reduction
 from ssd_plugin.datasets.transforms.colors import distort
-from ssd_plugin.datasets.transforms.fused_ssd_augment import frame, move, sample, shown_part
+from ssd_plugin.datasets.transforms.load_encoded_image import EncodedImage
+from ssd_plugin.datasets.transforms.sampling import NOTHING, fit, frame, move, snap
 from ssd_plugin.datasets.transforms.windows import crop, zoom_out
 
 FILL = (104, 116, 124)
@@ -31,7 +33,7 @@ def results(boxes=([20, 30, 80, 90], [100, 10, 150, 60]), wrap=True):
 
 
 def augment(**options):
-    return TRANSFORMS.build(dict(type='FusedSSDAugment', scale=(96, 64), **options))
+    return TRANSFORMS.build({**dict(type='FusedSSDAugment', scale=(96, 64)), **options})
 
 
 @pytest.fixture(autouse=True)
@@ -67,13 +69,45 @@ def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
     canvas = np.full((120 + 400, 160 + 400, 3), FILL, dtype=np.uint8)
     canvas[top:top + 120, left:left + 160] = image
     x, y = random.randint(0, 200, 2)
-    width, height = random.randint(100, 250, 2)
-    window = np.array([x - left, y - top, x - left + width, y - top + height], dtype=float)
+    # Whole multiples of the result, so that the image's border lies between its pixels too.
+    width, height = 96 * random.randint(1, 4), 64 * random.randint(1, 4)
+    wanted = np.array([x - left, y - top, x - left + width, y - top + height], dtype=float)
+    window, source, target = snap(wanted, (160, 120), (96, 64))
+    assume((window == wanted).all())
     expected = cv2.resize(canvas[y:y + height, x:x + width], (96, 64), interpolation=cv2.INTER_LINEAR).astype(int)
-    part = shown_part(window, (160, 120), (96, 64), False)
-    found = frame(sample(image, window, (96, 64), part, False, cv2.INTER_LINEAR, FILL), part, (96, 64), FILL).astype(int)
-    # At the border of the patch the usual pipeline repeats its last pixel, where the image goes on.
-    assert np.abs(found - expected)[1:-1, 1:-1].max() <= 2
+    shown = None if target == NOTHING else fit(image[source[1]:source[3], source[0]:source[2]], target, None, cv2.INTER_LINEAR)
+    found = frame(shown, target, (96, 64), None, FILL).astype(int)
+    inside = np.zeros((64, 96), bool)
+    inside[target[1] + 1:target[3] - 1, target[0] + 1:target[2] - 1] = True
+    assert np.abs(found - expected)[inside].max(initial=0) <= 1
+    assert (found[canvas_is_fill(window, (160, 120), (96, 64))] == FILL).all()
+
+
+def canvas_is_fill(window, size, scale):
+    """Which pixels of the result lie outside the image, by their centres."""
+    x, y = ((np.arange(n) + 0.5) / n * (window[2 + i] - window[i]) + window[i] for i, n in enumerate(scale))
+    return ((x < 0) | (x > size[0]))[None, :] | ((y < 0) | (y > size[1]))[:, None]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 60))
+def test_windows_snap_to_whole_pixels_and_by_less_than_one(seed, width, height):
+    random = np.random.RandomState(seed)
+    window = np.sort(random.uniform(-50, 110, (2, 2)), axis=0).reshape(4)
+    if (window[2:] - window[:2] < 2).any():
+        return
+    snapped, source, target = snap(window, (width, height), (40, 30))
+    if target == NOTHING:
+        return
+    pixel = (snapped[2:] - snapped[:2]) / (40, 30)
+    # The two parts show the same under the snapped window.
+    corners = move(np.array([source], dtype=float), snapped, (40, 30), None)[0]
+    np.testing.assert_allclose(corners, target, atol=1e-6)
+    # Each end inside the image moves by half a pixel of it, each outside by half a pixel of the result.
+    wanted = np.clip((np.array(source).reshape(2, 2) - window[:2]) / (window[2:] - window[:2]), 0, 1) * (40, 30)
+    reach = 0.5 / np.minimum(1, (window[2:] - window[:2]) / (40, 30)) + 0.5
+    assert (np.abs(wanted - np.array(target).reshape(2, 2)) <= reach + 1e-6).all()
+    assert 0 <= source[0] < source[2] <= width and 0 <= target[1] < target[3] <= 30 and (pixel > 0).all()
 
 
 def test_pixels_outside_the_image_are_the_fill_whatever_the_colours_do():
@@ -101,6 +135,34 @@ def test_every_field_stays_with_its_object(seed, wrap, number):
     # A crop keeps at least one object.
     assert len(after) > 0 or number == 0
     assert found['img'].shape == (64, 96, 3) and found['img'].dtype == np.uint8
+
+
+@pytest.mark.parametrize('encoded', [False, True])
+def test_markers_land_where_their_boxes_say(encoded):
+    """A rendered disk, its middle found again in the result, to less than a pixel over zoom, crop, flips and reduced decoding."""
+    x, y = np.meshgrid(np.arange(800) + 0.5, np.arange(600) + 0.5)
+    transform = augment(**{**PLAIN, 'zoom_out_prob': 0.5, 'constraints': (None, 0.1, 0.), 'flip_prob': [0.25] * 3,
+                           'flip_direction': ['horizontal', 'vertical', 'diagonal'], 'fill': (0, 0, 0)}, scale=(150, 130))
+    worst, reduced = 0., set()
+    for seed in range(150):
+        np.random.seed(seed)
+        center, radius = np.random.uniform(200, 400, 2), np.random.uniform(50, 100)
+        disk = np.clip(radius - np.hypot(x - center[0], y - center[1]) + 0.5, 0, 1)
+        image = np.repeat((255 * disk).astype(np.uint8)[..., None], 3, axis=2)
+        data = dict(img=image)
+        if encoded:
+            jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].tobytes()
+            data = dict(encoded_img=EncodedImage(jpeg, (800, 600), pytest.fail))
+        box = [[*(center - radius), *(center + radius)]]
+        found = transform.transform(dict(data, gt_bboxes=np.array(box)))
+        x1, y1, x2, y2 = found['gt_bboxes'][0]
+        if min(x1, y1) <= 0 or x2 >= 150 or y2 >= 130:
+            continue
+        weight = found['img'][..., 0].astype(float)
+        reduced.add(reduction(1 / np.array(found['scale_factor']) * (150, 130), (150, 130)))
+        middle = [(weight.sum(axis=axis) * (np.arange(weight.shape[1 - axis]) + 0.5)).sum() / weight.sum() for axis in (0, 1)]
+        worst = max(worst, abs(middle[0] - (x1 + x2) / 2), abs(middle[1] - (y1 + y2) / 2))
+    assert worst < 0.3 and reduced >= {1, 2, 4}
 
 
 def test_objects_follow_their_pixels():
@@ -137,7 +199,8 @@ def test_patches_meet_their_constraint(seed, least):
         return
     size, sides = patch[2:] - patch[:2], window[2:] - window[:2]
     assert (patch[:2] >= window[:2] - 1e-9).all() and (patch[2:] <= window[2:] + 1e-9).all()
-    assert (size >= 0.3 * sides - 1e-9).all() and 0.5 <= size[0] / size[1] <= 2
+    share = size / sides
+    assert 0.3 <= np.sqrt(share.prod()) + 1e-9 and 0.5 - 1e-9 <= share[0] / share[1] <= 2 + 1e-9
     shared = np.prod(np.maximum(np.minimum(patch[2:], boxes[0, 2:]) - np.maximum(patch[:2], boxes[0, :2]), 0))
     assert shared / (np.prod(size) + 8000 - shared) >= least - 1e-9
     assert (patch[:2] < [70, 70]).all() and (patch[2:] > [70, 70]).all()
@@ -158,8 +221,9 @@ def test_a_constraint_that_nothing_meets_leaves_the_image_whole():
 
 def test_an_object_inside_is_not_moved_out_of_the_result():
     window = np.array([10., 20., 110., 120.])
-    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), False).tolist() == [[0., 0., 50., 50.]]
-    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), True).tolist() == [[50., 0., 100., 50.]]
+    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), None).tolist() == [[0., 0., 50., 50.]]
+    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), 1).tolist() == [[50., 0., 100., 50.]]
+    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), -1).tolist() == [[50., 50., 100., 100.]]
 
 
 def test_each_colour_change_does_what_it_says():
@@ -179,7 +243,23 @@ def test_each_colour_change_does_what_it_says():
             assert changed[:, 0].min() < 60 and changed[:, 0].max() > 140
 
 
-@pytest.mark.parametrize('options, message', [(dict(interpolation='area'), 'area'), (dict(constraints=()), 'constraints')])
+@pytest.mark.parametrize('options, message', [
+    (dict(interpolation='sharp'), 'sharp'), (dict(constraints=()), 'constraints'), (dict(flip_direction='around'), 'around'),
+    (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), '1 in all')])
 def test_options_that_cannot_be_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         augment(**options)
+
+
+@pytest.mark.parametrize('name', ['gt_masks', 'gt_seg_map', 'gt_keypoints'])
+def test_ground_truth_that_would_not_follow_is_refused(name):
+    with pytest.raises(TypeError, match=name):
+        augment().transform(dict(results(), **{name: np.zeros((120, 160))}))
+
+
+@pytest.mark.parametrize('boxes', [[[5, 5, 5, 5]], [[-40, -30, -10, -5]], [[400, 300, 500, 400]]])
+def test_boxes_that_no_image_should_have_do_no_harm(boxes):
+    for seed in range(30):
+        np.random.seed(seed)
+        found = augment().transform(results(boxes))
+        assert found['img'].shape == (64, 96, 3) and np.isfinite(found['gt_bboxes'].tensor.numpy()).all()
