@@ -31,6 +31,8 @@ setup(
         'packaging',  # compares versions in compat.py
         'pycocotools',  # COCO evaluation
         'matplotlib',  # plots of training curves
+        'simplejpeg',  # decodes shares of JPEGs, faster and stricter than OpenCV
+        'pillow',  # EXIF
     ],
     extras_require={
         'mmdet': MMDET,

@@ -13,6 +13,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='NumClassCheckHook'),
     dict(type='UnusableBoxesHook'),
+    dict(type='SkippedImagesHook'),
     dict(type='CheckInvalidLossHook', interval=50, priority='VERY_LOW')
 ]
 env_cfg = dict(

@@ -1,3 +1,3 @@
-from . import transforms
+from . import collate, transforms
 
-__all__ = ['transforms']
+__all__ = ['collate', 'transforms']

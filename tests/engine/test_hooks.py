@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmdet.registry import DATASETS, HOOKS
+from ssd_plugin.engine.user_errors import UserError
 from torch import nn
 
 
@@ -20,11 +21,11 @@ class Boxes:
         return dict(img_path=f'{index}.jpg', instances=[dict(bbox=self.boxes[index])])
 
 
-def report(dataset, caplog):
+def report(dataset, caplog, **options):
     logger = logging.getLogger('hook')
     logger.propagate = True
     with caplog.at_level(logging.INFO, 'hook'):
-        hook = HOOKS.build(dict(type='UnusableBoxesHook'))
+        hook = HOOKS.build(dict(type='UnusableBoxesHook', **{**dict(max_share=1.), **options}))
         hook.before_train(SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset), logger=logger))
     return caplog.text
 
@@ -32,6 +33,13 @@ def report(dataset, caplog):
 def test_boxes_without_area_are_counted_and_their_images_named(caplog):
     text = report(Boxes([0, 0, 5, 5], [3, 3, 3, 9], [0, 0, float('nan'), 5], [5, 5, 1, 1]), caplog)
     assert '3 ground-truth box(es) in 3 image(s)' in text and '1.jpg, 2.jpg, 3.jpg' in text and '0.jpg' not in text
+
+
+def test_more_bad_boxes_than_allowed_are_an_error(caplog):
+    boxes = [[0, 0, 5, 5]] * 19 + [[3, 3, 3, 9]]
+    assert '1 ground-truth box(es)' in report(Boxes(*boxes), caplog, max_share=0.05)
+    with pytest.raises(UserError, match=r'no area \(1\).*5.3%.*max_share'):
+        report(Boxes(*boxes[1:]), caplog, max_share=0.05)
 
 
 def test_good_boxes_are_not_mentioned(caplog):

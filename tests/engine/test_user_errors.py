@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from urllib.error import URLError
 
@@ -41,23 +42,37 @@ def test_missing_annotation_names_file_and_key(run_tool, data):
     assert str(data / 'ImageSets/Main/train.txt') in message and 'train_dataloader.dataset.ann_file' in message
 
 
-def test_missing_image_names_file_and_list(run_tool, data):
+@pytest.mark.parametrize('workers', [0, 1])
+def test_images_that_are_all_missing_end_training(run_tool, data, workers):
     shutil.rmtree(data / 'JPEGImages')
     (data / 'JPEGImages').mkdir()
+    message = message_of(train(run_tool, data, f'train_dataloader.num_workers={workers}'))
+    assert '100 of 100 images could not be read' in message and '.jpg: it is missing' in message and 'max_unreadable' in message
+
+
+def test_an_image_that_cannot_be_read_is_skipped_named_and_counted(run_tool, data):
+    """Also when a worker meets it, in another process."""
+    names = (data / 'ImageSets/Main/train.txt').read_text().split()
+    (data / 'JPEGImages' / f'{names[0]}.jpg').unlink()
+    whole = (data / 'JPEGImages' / f'{names[1]}.jpg').read_bytes()
+    (data / 'JPEGImages' / f'{names[1]}.jpg').write_bytes(whole[:len(whole) // 2])
+    result = train(run_tool, data, 'train_cfg.max_iters=12', 'train_dataloader.num_workers=1')
+    assert result.returncode == 0, result.stderr
+    text = result.stdout + result.stderr
+    assert f'{names[0]}.jpg is skipped: it is missing' in text and f'{names[1]}.jpg is skipped: it is cut off or damaged' in text
+    assert re.search(r'[1-9]\d* of the \d+ images read so far could not be', text)
+
+
+def test_boxes_that_are_mostly_unusable_end_training(run_tool, data):
+    for path in (data / 'Annotations').iterdir():
+        path.write_text(re.sub(r'<xmax>\d+', '<xmax>1', path.read_text()))
     message = message_of(train(run_tool, data))
-    assert '.jpg is missing' in message and 'train_dataloader.dataset.ann_file' in message
+    assert 'swapped corners' in message and 'more than the 5%' in message and 'check_dataset.py' in message
 
 
-def test_missing_image_in_a_worker_is_named_too(run_tool, data):
-    shutil.rmtree(data / 'JPEGImages')
-    (data / 'JPEGImages').mkdir()
-    message = message_of(train(run_tool, data, 'train_dataloader.num_workers=1'))
-    assert '.jpg is missing' in message
-
-
-def test_image_that_is_none_is_named(run_tool, data):
-    for path in (data / 'JPEGImages').iterdir():
-        path.write_bytes(b'no image')
+def test_test_image_that_is_none_is_named(run_tool, data):
+    for name in (data / 'ImageSets/Main/test.txt').read_text().split():
+        (data / 'JPEGImages' / f'{name}.jpg').write_bytes(b'no image')
     assert 'cannot be read' in message_of(train(run_tool, data))
 
 

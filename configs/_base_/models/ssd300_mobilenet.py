@@ -3,7 +3,7 @@
 model = dict(
     type='SingleStageDetector',
     data_preprocessor=dict(
-        type='DetDataPreprocessor', mean=[127.] * 3, std=[128.] * 3, bgr_to_rgb=True, pad_size_divisor=1),
+        type='DetDataPreprocessor', mean=[127.] * 3, std=[128.] * 3, bgr_to_rgb=True, pad_size_divisor=1, non_blocking=True),
     neck=dict(type='SSDExtraLayers', strides=(2, 2, 2, 2), paddings=(1, 1, 1, 1)),
     bbox_head=dict(
         type='MultiBoxHead',

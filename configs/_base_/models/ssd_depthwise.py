@@ -2,7 +2,7 @@
 model = dict(
     type='SingleStageDetector',
     data_preprocessor=dict(
-        type='DetDataPreprocessor', mean=[127.] * 3, std=[128.] * 3, bgr_to_rgb=True, pad_size_divisor=1),
+        type='DetDataPreprocessor', mean=[127.] * 3, std=[128.] * 3, bgr_to_rgb=True, pad_size_divisor=1, non_blocking=True),
     backbone=dict(type='DepthwiseBackbone', base_channels=16, out_indices=(8, 11, 13)),
     neck=dict(
         type='SSDExtraLayers',

@@ -7,7 +7,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_size_divisor=1),
+        pad_size_divisor=1,
+        non_blocking=True),
     backbone=dict(type='SSDVGG16', init_cfg=dict(type='DecimatedVGG16Init', checkpoint='torchvision://vgg16')),
     neck=dict(type='SSDExtraLayers', in_channels=(512, 1024), l2_norm_scale=20),
     bbox_head=dict(

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 
+from ..checks.boxes import usable
 from ..images import reduction
 from .colors import distort
 from .sampling import NOTHING, Part, area, fit, frame, move, snap
@@ -31,7 +32,7 @@ class FusedSSDAugment(BaseTransform):
     original image are ``fill`` and stay it. After ``LoadEncodedImage`` a JPEG is decoded at 1/2, 1/4 or 1/8 where the result shows it
     even smaller.
 
-    Objects whose centre the window shows are kept, cut at its border; every per-instance field (``gt_*`` with one entry for each
+    Objects whose centre the window shows are kept, cut at its border, but for those without area or outside the image; every per-instance field (``gt_*`` with one entry for each
     object) follows.
 
     Args:
@@ -111,7 +112,8 @@ class FusedSSDAugment(BaseTransform):
         boxes = results.get('gt_bboxes')
         corners = np.zeros((0, 4)) if boxes is None else np.asarray(get_box_tensor(boxes), dtype=np.float64)
 
-        window = self._choose_window(width, height, corners, random)
+        keep = usable(corners, (width, height))
+        window = self._choose_window(width, height, corners[keep], random)
         direction = self._choose_flip(random)
         flip = FLIPS.get(direction)
         interpolation = self.interpolations[random.randint(len(self.interpolations))]
@@ -131,7 +133,7 @@ class FusedSSDAugment(BaseTransform):
         results['flip'], results['flip_direction'] = direction is not None, direction
         if boxes is not None:
             centers = (corners[:, :2] + corners[:, 2:]) / 2
-            keep = ((centers > window[:2]) & (centers < window[2:])).all(axis=1)
+            keep &= ((centers > window[:2]) & (centers < window[2:])).all(axis=1)
             _keep_instances(results, keep)
             moved = move(corners[keep], snapped, self.scale, flip).astype(np.float32)
             results['gt_bboxes'] = HorizontalBoxes(moved) if isinstance(boxes, HorizontalBoxes) else moved

@@ -1,4 +1,5 @@
 """Reading an image file, and leaving its pixels to whoever knows which of them are needed."""
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -80,7 +81,7 @@ class LoadEncodedImage(BaseTransform):
                     f'allows (max_unreadable); the last is {path}: {reason}')
             if path not in self._named:
                 self._named.add(path)
-                print_log(f'{path} is skipped: {reason}', 'current', 'WARNING')
+                print_log(f'{path} is skipped: {reason}', 'current', logging.WARNING)
 
         try:
             data = get(path, backend_args=self.backend_args)
