@@ -40,7 +40,8 @@ def leaf_datasets(dataset: dict, key: str) -> Iterator[tuple[str, dict]]:
         yield key, dataset
 
 
-def _configured_datasets(cfg: Config, splits: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
+def configured_datasets(cfg: Config, splits: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
+    """(config key, config) of the data sets of the splits, without their wrappers."""
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')
         if loader:
@@ -61,7 +62,7 @@ def check_data_paths(cfg: Config, splits: tuple[str, ...]) -> None:
     Raises:
         UserError: the first that does not, with its key and what to do.
     """
-    for key, dataset in _configured_datasets(cfg, splits):
+    for key, dataset in configured_datasets(cfg, splits):
         root = dataset.get('data_root') or ''
         if root and _local(root) and not os.path.isdir(root):
             raise UserError(f'the data set is missing: there is no folder {root} ({key}.data_root). {DATA_REMEDY}')
@@ -133,7 +134,7 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
         return ('a data set has no image with an object of the wanted classes. Do metainfo.classes of the config match the names '
                 'in the annotations, and does the list of images name any? ' + '; '.join(
                     f'{key}: {os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")}, classes '
-                    f'{(dataset.get("metainfo") or {}).get("classes")}' for key, dataset in _configured_datasets(cfg, ('train', ))))
+                    f'{(dataset.get("metainfo") or {}).get("classes")}' for key, dataset in configured_datasets(cfg, ('train', ))))
     damaged = isinstance(error, (pickle.UnpicklingError, EOFError)) or 'PytorchStreamReader' in text or 'central directory' in text
     if damaged:
         where = checkpoint or f'in {cfg.get("work_dir")}'
@@ -146,7 +147,7 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
 
 def _source(cfg: Config, path: str) -> str:
     """The config key of the data set that a file belongs to."""
-    for key, dataset in _configured_datasets(cfg, ('train', 'val', 'test')):
+    for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
         root = dataset.get('data_root')
         if root and os.path.abspath(path).startswith(os.path.abspath(root) + os.sep):
             return f'{os.path.join(root, dataset.get("ann_file") or "")} ({key}.ann_file)'
@@ -155,7 +156,7 @@ def _source(cfg: Config, path: str) -> str:
 
 def _broken_annotations(cfg: Config) -> Iterator[str]:
     """What is wrong with annotation files that cannot be parsed, one text each; at most one of each data set."""
-    for key, dataset in _configured_datasets(cfg, ('train', 'val', 'test')):
+    for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
         root = Path(dataset.get('data_root') or '')
         annotation = root / (dataset.get('ann_file') or '')
         try:

@@ -1,0 +1,143 @@
+"""What can be wrong with a data set, whatever its format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from .boxes import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable
+from .files import FileFacts
+from .records import Annotations, Box, Fault, Picture
+
+# Boxes may end this much beyond the image before it is worth a line: formats disagree about where a pixel begins.
+TOLERANCE = 1.
+# Lists of images that share some by intention.
+NESTED = {('train', 'trainval'), ('trainval', 'val')}
+
+
+def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> list[Fault]:
+    """All faults of a data set, those of reading it first.
+
+    Args:
+        annotations: as read.
+        files: what is known of the image files; empty if they were not read.
+        few: number of objects below which a class is mentioned.
+    """
+    faults = list(annotations.faults)
+    known = annotations.classes and set(annotations.classes)
+    for picture in annotations.pictures:
+        faults += _file_faults(picture, files.get(picture.path))
+        size = files[picture.path].size if picture.path in files else None
+        faults += _box_faults(picture, size or picture.size, annotations.first_pixel)
+        faults += _repeated(picture)
+        if known:
+            faults += [fault for box in picture.boxes for fault in _class_faults(box, known)]
+        if not picture.boxes:
+            faults.append(Fault('no objects', picture.where, f'{picture.path.name} has no objects; most configs leave it out'))
+    return faults + _same_pictures(annotations, files) + _few_objects(annotations, few)
+
+
+def _file_faults(picture: Picture, facts: FileFacts | None) -> list[Fault]:
+    if facts is None:
+        return []
+    if facts.missing or facts.unreadable:
+        picture.drop()
+        if facts.missing:
+            return [Fault('missing image', picture.where, f'{picture.path} is missing')]
+        return [Fault('unreadable image', picture.where, f'{picture.path} cannot be read: {facts.unreadable}')]
+    if picture.size is None:
+        picture.set_size(facts.size)
+    elif picture.size != facts.size:
+        picture.set_size(facts.size)
+        turned = '; are the two swapped, or does EXIF turn it?' if picture.size == facts.size[::-1] else ''
+        return [Fault('wrong size', picture.where, '{} is said to have {}x{} pixels and has {}x{}{}'.format(
+            picture.path.name, *picture.size, *facts.size, turned))]
+    return []
+
+
+def _box_faults(picture: Picture, size: tuple[int, int] | None, first_pixel: int) -> list[Fault]:
+    """Coordinates that nothing can be learned from, and those beyond the image."""
+    corners = np.array([box.corners for box in picture.boxes], dtype=float).reshape(-1, 4)
+    # The far corner of VOC's boxes is the last pixel, and those with one pixel are as good as none: MMDetection takes the difference.
+    masks = unusable(corners, None if size is None else np.add(size, first_pixel))
+    faults, kept = [], []
+    for index, box in enumerate(picture.boxes):
+        kind = next((reason for reason, mask in masks.items() if mask[index]), None)
+        if kind is None:
+            kept.append(box)
+            if size is not None:
+                faults += _beyond(box, size, first_pixel)
+            continue
+        faults.append(Fault(kind, box.where, f'{box.name} has the box {_text(box.corners)}' + {
+            NOT_FINITE: ', which is not finite',
+            SWAPPED: ': its second corner is left of or above the first',
+            NO_AREA: ', which has no area',
+            OUTSIDE: f', all of it outside the image of {size and size[0]}x{size and size[1]} pixels'
+        }[kind]))
+        x1, y1, x2, y2 = box.corners
+        if kind == SWAPPED and x1 != x2 and y1 != y2:
+            box.set_corners((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
+            kept.append(box)
+        else:
+            box.drop()
+    picture.boxes[:] = kept
+    return faults
+
+
+def _beyond(box: Box, size: tuple[int, int], first_pixel: int) -> list[Fault]:
+    """Boxes that the image cuts off."""
+    x1, y1, x2, y2 = box.corners
+    if min(x1, y1) >= -TOLERANCE and x2 <= size[0] + TOLERANCE and y2 <= size[1] + TOLERANCE:
+        return []
+    box.set_corners((max(x1, first_pixel), max(y1, first_pixel), min(x2, size[0]), min(y2, size[1])))
+    return [Fault('beyond the image', box.where, f'{box.name} has the box {_text(box.corners)}, beyond the image of '
+                  f'{size[0]}x{size[1]} pixels')]
+
+
+def _repeated(picture: Picture) -> list[Fault]:
+    """The same box of the same class, again."""
+    first, faults = {}, []
+    for box in picture.boxes:
+        key = box.name, box.corners
+        if key in first:
+            faults.append(Fault('box given twice', box.where, f'{box.name} {_text(box.corners)} is the same as {first[key]}'))
+            box.drop()
+        first.setdefault(key, box.where)
+    return faults
+
+
+def _class_faults(box: Box, known: set[str]) -> list[Fault]:
+    if box.name in known:
+        return []
+    plain = {name.casefold(): name for name in known}
+    meant = plain.get(box.name.strip().casefold())
+    if meant:
+        box.set_name(meant)
+    return [Fault('unknown class', box.where, f'{box.name!r} is no class of the config' + (f'; {meant!r} is meant?' if meant else ''))]
+
+
+def _same_pictures(annotations: Annotations, files: dict[Path, FileFacts]) -> list[Fault]:
+    """Files with the same bytes, and images in two splits that should share none."""
+    faults, first = [], {}
+    for picture in annotations.pictures:
+        overlapping = [pair for pair in combinations(sorted(picture.splits), 2) if pair not in NESTED]
+        if overlapping:
+            faults.append(Fault('in two splits', picture.where, f'{picture.path.name} is in {" and in ".join(overlapping[0])}'))
+        digest = files[picture.path].digest if picture.path in files else None
+        if digest is None:
+            continue
+        if digest in first and first[digest].path != picture.path:
+            faults.append(Fault('same picture twice', picture.where, f'{picture.path.name} has the same bytes as {first[digest].path.name}'))
+        first.setdefault(digest, picture)
+    return faults
+
+
+def _few_objects(annotations: Annotations, few: int) -> list[Fault]:
+    counts = Counter(box.name for picture in annotations.pictures for box in picture.boxes)
+    names = annotations.classes or tuple(counts)
+    where = 'all images'
+    return [Fault('class with few objects', where, f'{name} has {counts[name]} objects') for name in names if counts[name] < few]
+
+
+def _text(corners: tuple[float, ...]) -> str:
+    return '(' + ', '.join(f'{value:g}' for value in corners) + ')'

@@ -1,0 +1,75 @@
+"""Which annotations there are, in a folder or in a config."""
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+
+from . import coco, voc
+from .records import Annotations
+
+IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
+
+
+class UnknownLayout(Exception):
+    """Nothing that can be read; the message says what was looked for."""
+
+
+def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | None = None) -> Iterator[tuple[Path, Annotations]]:
+    """(name, annotations) of everything in a folder in VOC or COCO layout, or of one JSON file.
+
+    Args:
+        path: of the folder or file; a folder may hold several of VOC's years.
+        images: folder of a JSON file's images, when it is not one of the usual.
+        classes: known ones; ``None`` for all that occur.
+
+    Raises:
+        UnknownLayout: there is nothing of the kind.
+    """
+    roots = [folder for folder in (path, *sorted(p for p in path.glob('*') if p.is_dir())) if (folder / 'Annotations').is_dir()]
+    files = [path] if path.suffix == '.json' else sorted({*path.glob('*.json'), *path.glob('annotations/instances_*.json')})
+    if not roots and not files:
+        raise UnknownLayout(f'{path} holds no data set: there is neither a folder Annotations (VOC) nor a JSON file (COCO, also in '
+                            'annotations/instances_*.json)')
+    for root in roots:
+        yield root, voc.read(root, classes)
+    for file in files:
+        yield file, coco.read(file, images or _image_folder(file), classes)
+
+
+def _image_folder(file: Path) -> Path:
+    """Where the images of a JSON file are, by its first one."""
+    base = file.parent.parent if file.parent.name == 'annotations' else file.parent
+    candidates = [base / file.stem.removeprefix('instances_'), *(base / name for name in IMAGE_FOLDERS)]
+    try:
+        first = json.loads(file.read_text(encoding='utf-8'))['images'][0]['file_name']
+    except (ValueError, KeyError, IndexError, TypeError, OSError):
+        return candidates[0]
+    return next((folder for folder in candidates if (folder / first).is_file()), candidates[0])
+
+
+def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
+    """(name, annotations) of the data sets that a config trains, validates and tests with, each once.
+
+    Raises:
+        UnknownLayout: one is neither in VOC's format nor in COCO's.
+    """
+    # A tool's errors know configs, too; imported here, as they import this package.
+    from ssd_plugin.engine.user_errors import configured_datasets
+    seen = set()
+    for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
+        kind = DATASETS.get(dataset['type'])
+        classes = (dataset.get('metainfo') or {}).get('classes') or kind.METAINFO.get('classes')
+        root, prefix = Path(dataset.get('data_root') or ''), dataset.get('data_prefix') or {}
+        if hasattr(kind, 'COCOAPI'):
+            name = root / dataset['ann_file']
+            read = (coco.read, name, root / prefix.get('img', ''), tuple(classes))
+        elif 'sub_data_root' in prefix:
+            name = root / prefix['sub_data_root']
+            read = (voc.read, name, tuple(classes))
+        else:
+            raise UnknownLayout(f'{key} is a {dataset["type"]}; VOC and COCO layouts can be checked')
+        if name not in seen:
+            seen.add(name)
+            yield name, read[0](*read[1:])
