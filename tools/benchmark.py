@@ -1,6 +1,6 @@
 """Measure this package beside MMDetection's own SSD and torchvision's ssd300_vgg16, in one process, in turn.
 
-python tools/benchmark.py loss|predict|train-step|infer|pipeline [--batch N] [--classes N] [--objects N] [--device cuda] [--json FILE]
+python tools/benchmark.py loss|predict|train-step|infer|pipeline|startup [--batch N] [--classes N] [--objects N] [--device cuda] [--json FILE]
 python tools/benchmark.py loss --sweep objects --plot objects.png
 """
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 import cv2
 import torch
-from ssd_plugin.benchmarks import cases
+from ssd_plugin.benchmarks import cases, startup
 from ssd_plugin.benchmarks.cases import FLOOR, Setting
 from ssd_plugin.benchmarks.peers import OURS
 from ssd_plugin.benchmarks.photos import encode_again
@@ -26,7 +26,7 @@ AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure beside MMDetection's own SSD and torchvision's.")
-    parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer', 'pipeline'])
+    parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer', 'pipeline', 'startup'])
     parser.add_argument('--batch', type=int, help='images (default: 32; infer: 1; train-step on a CPU: 4)')
     parser.add_argument('--classes', type=int, default=20, help='classes without the background (default: 20)')
     parser.add_argument('--objects', type=int, default=10, help='objects in an image (default: 10)')
@@ -35,6 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data', type=Path, help='pipeline: folder in VOC layout')
     parser.add_argument(
         '--photos', metavar='WIDTHxHEIGHT', help='pipeline: shrink the photographs to this size first, and encode them with quality 90')
+    parser.add_argument('--workers', type=int, default=8, help='startup: processes that load (default: 8)')
     parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--amp', choices=list(AMP), help='train-step, infer: automatic mixed precision')
@@ -72,6 +73,16 @@ def show_pipeline(title: str, times: dict[str, Timing]) -> None:
     for name, t in times.items():
         ratio = '' if name == OURS else f'  {t.mean / times[OURS].mean:6.2f}x ours'
         print(f'  {name:18} {t.mean:9.2f} ms in the mean  {1000 / t.mean:6.0f} images/s{ratio}')
+
+
+def show_startup(workers: int) -> None:
+    """A table, a line as soon as it is there."""
+    print(f'{startup.IMAGES} images with {startup.BOXES} boxes, {workers} workers; memory is that of all processes, beyond a tiny data set')
+    first = None
+    for name, seconds, memory in startup.compare(workers):
+        first = first or (seconds, memory)
+        ratio = f'  {seconds / first[0]:.2f} of the time, {memory / first[1]:.3f} of the memory'
+        print(f'  {name:28} {seconds:6.1f} s to the first batch  {memory:7.1f} MB{ratio}', flush=True)
 
 
 def show(title: str, setting: Setting, times: dict[str, Timing]) -> None:
@@ -114,7 +125,9 @@ def main() -> None:
         raise UserError('--device cuda: there is no GPU that PyTorch can use')
     if args.case == 'pipeline' and not (args.data and args.data.is_dir()):
         raise UserError(f'pipeline needs --data FOLDER, a data set in VOC layout; got {args.data}')
-    if args.photos:
+    if args.case == 'startup':
+        show_startup(args.workers)
+    elif args.photos:
         with tempfile.TemporaryDirectory() as folder:
             size = tuple(int(side) for side in args.photos.split('x'))
             encode_again(args.data, Path(folder), size, quality=90)

@@ -1,3 +1,3 @@
-from . import collate, transforms
+from . import collate, shared_coco, transforms
 
-__all__ = ['collate', 'transforms']
+__all__ = ['collate', 'shared_coco', 'transforms']

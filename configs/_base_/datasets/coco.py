@@ -3,14 +3,14 @@ _base_ = './loaders.py'
 data_root = 'data/coco/'
 train_dataloader = dict(
     dataset=dict(
-        type='CocoDataset',
+        type='SharedCocoDataset',
         data_root=data_root,
         ann_file='annotations/instances_train2017.json',
         data_prefix=dict(img='train2017/'),
         filter_cfg=dict(filter_empty_gt=True)))
 val_dataloader = dict(
     dataset=dict(
-        type='CocoDataset',
+        type='SharedCocoDataset',
         data_root=data_root,
         ann_file='annotations/instances_val2017.json',
         data_prefix=dict(img='val2017/'),

@@ -4,12 +4,13 @@ import numpy as np
 NOT_FINITE, SWAPPED, NO_AREA, OUTSIDE = 'no finite coordinates', 'swapped corners', 'no area', 'outside the image'
 
 
-def unusable(boxes: np.ndarray, size: tuple[float, float] | None = None) -> dict[str, np.ndarray]:
+def unusable(boxes: np.ndarray, size: tuple[float, float] | np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Which boxes have which fault; none has two.
 
     Args:
         boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels.
-        size: (width, height) of the image; ``None`` if it is not known, and nothing is outside.
+        size: (width, height) of the image, or ``(N, 2)`` of the image of each; NaN or ``None`` if it is not known, and nothing is
+            outside.
 
     Returns:
         ``(N, )`` bool for each fault.

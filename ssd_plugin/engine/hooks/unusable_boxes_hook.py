@@ -34,12 +34,13 @@ class UnusableBoxesHook(Hook):
         """
         counts, images, total = {}, [], 0
         for dataset in unwrapped(runner.train_dataloader.dataset):
-            for path, boxes, size in _images(dataset):
-                total += len(boxes)
-                found = {reason: int(mask.sum()) for reason, mask in unusable(boxes, size).items() if mask.any()}
-                if found:
-                    images.append(path)
-                    counts |= {reason: counts.get(reason, 0) + number for reason, number in found.items()}
+            boxes, owners, sizes = _boxes(dataset)
+            total += len(boxes)
+            faults = unusable(boxes, sizes[owners])
+            counts |= {reason: counts.get(reason, 0) + int(mask.sum()) for reason, mask in faults.items() if mask.any()}
+            for index in np.unique(owners[np.any(list(faults.values()), axis=0)]).tolist():
+                info = dataset.get_data_info(index)
+                images.append(str(info.get('img_path', info.get('img_id', index))))
         if not counts:
             return
         number = sum(counts.values())
@@ -52,10 +53,14 @@ class UnusableBoxesHook(Hook):
         runner.logger.warning(f'{text}. They are left out of training')
 
 
-def _images(dataset):
-    """Name, boxes ``(N, 4)`` and (width, height) of each image; the size is ``None`` where the annotation has none."""
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        boxes = np.array([instance['bbox'] for instance in info.get('instances', ())], dtype=float).reshape(-1, 4)
-        size = (info['width'], info['height']) if 'width' in info else None
-        yield str(info.get('img_path', info.get('img_id', index))), boxes, size
+def _boxes(dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes ``(N, 4)`` of a data set, the image of each ``(N, )``, and the images' sizes (width, height), NaN where the annotation does
+    not say."""
+    table = getattr(dataset, 'table', None)
+    if table is not None and len(table) == len(dataset):
+        return table.boxes, np.repeat(np.arange(len(table)), np.diff(table.starts)), table.sizes
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    counts = [len(info.get('instances', ())) for info in infos]
+    boxes = [instance['bbox'] for info in infos for instance in info.get('instances', ())]
+    sizes = [(info.get('width', np.nan), info.get('height', np.nan)) for info in infos]
+    return np.array(boxes, float).reshape(-1, 4), np.repeat(np.arange(len(infos)), counts), np.array(sizes, float).reshape(-1, 2)

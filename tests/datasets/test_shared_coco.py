@@ -1,0 +1,132 @@
+import json
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+from mmdet.registry import DATASETS
+from ssd_plugin.datasets import shared_coco
+from ssd_plugin.engine.hooks.unusable_boxes_hook import _boxes
+
+CLASSES = [f'class {index}' for index in range(4)]
+
+
+@pytest.fixture
+def annotation(tmp_path):
+    """Everything that MMDetection's rules leave out, and images in an order of their own."""
+    random = np.random.RandomState(0)
+    images = [dict(id=int(i), file_name=f'ä{i}.jpg', width=100, height=50 + int(i)) for i in random.permutation(40)]
+    annotations = []
+    for number in range(200):
+        box = random.uniform(-20, 90, 2).tolist() + random.uniform(-2, 40, 2).tolist()
+        annotations.append(
+            dict(
+                id=number,
+                image_id=int(random.randint(44)),
+                category_id=int(random.choice([3, 7, 8, 11, 90])),
+                bbox=[round(v, 2) for v in box],
+                area=float(random.choice([0, 25, 100])),
+                iscrowd=int(random.rand() < 0.2),
+                **(dict(ignore=True) if random.rand() < 0.1 else {})))
+    # The order of the categories is not that of the classes.
+    categories = [dict(id=i, name=name) for i, name in ((11, 'class 2'), (3, 'class 0'), (90, 'other'), (7, 'class 1'), (8, 'class 3'))]
+    path = tmp_path / 'instances.json'
+    path.write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+    return path
+
+
+def build(annotation, kind='SharedCocoDataset', **options):
+    if kind == 'SharedCocoDataset':
+        options.setdefault('cache_dir', str(annotation.parent / 'cache'))
+    return DATASETS.build(
+        dict(type=kind, ann_file=str(annotation), data_prefix=dict(img='images'), metainfo=dict(classes=CLASSES), pipeline=[], **options))
+
+
+def infos(dataset):
+    return [dataset.get_data_info(index) for index in range(len(dataset))]
+
+
+@pytest.mark.parametrize('options', [
+    dict(),
+    dict(filter_cfg=dict(filter_empty_gt=True, min_size=60)),
+    dict(filter_cfg=dict(filter_empty_gt=True), test_mode=True),
+    dict(indices=7),
+    dict(indices=[5, 3, -1]),
+])
+def test_it_gives_what_mmdetection_gives(annotation, options):
+    content = json.loads(annotation.read_text())
+    known = {image['id'] for image in content['images']}
+    ours = build(annotation, **options)
+    # MMDetection stumbles over annotations of images that are not there.
+    content['annotations'] = [a for a in content['annotations'] if a['image_id'] in known]
+    annotation.write_text(json.dumps(content))
+    theirs = build(annotation, 'CocoDataset', **options)
+    assert infos(ours) == infos(theirs) and len(ours) > 2
+    assert ours.cat_ids == theirs.cat_ids and ours.cat2label == theirs.cat2label
+    assert ours.get_data_info(-1) == theirs.get_data_info(-1)
+    assert ours.get_cat_ids(1) == theirs.get_cat_ids(1)
+
+
+def test_what_is_left_out_is_counted(annotation):
+    table = build(annotation).table
+    total = len(json.loads(annotation.read_text())['annotations'])
+    assert total == len(table.boxes) + sum(table.dropped.values()) and len(table.dropped) == 5
+
+
+def test_it_is_parsed_once_until_file_or_options_change(annotation, monkeypatch):
+    calls = []
+    parse = shared_coco.SharedCocoDataset._parse
+    monkeypatch.setattr(shared_coco.SharedCocoDataset, '_parse', staticmethod(lambda *args: (calls.append(args), parse(*args))))
+    first = infos(build(annotation))
+    assert infos(build(annotation)) == first and len(calls) == 1
+    build(annotation, filter_cfg=dict(filter_empty_gt=True))
+    assert len(calls) == 2
+    content = json.loads(annotation.read_text())
+    content['images'][0]['file_name'] = 'another name.jpg'
+    annotation.write_text(json.dumps(content))
+    assert build(annotation).get_data_info(0)['img_path'] == 'images/another name.jpg' and len(calls) == 3
+
+
+def test_processes_that_start_together_parse_it_once(annotation):
+    with multiprocessing.get_context('fork').Pool(4) as pool:
+        counts = pool.map(_number_of_images, [annotation] * 4)
+    assert counts == [40] * 4
+    assert len([path for path in (annotation.parent / 'cache').iterdir() if path.is_dir()]) == 1
+
+
+def _number_of_images(annotation):
+    return len(build(annotation))
+
+
+def test_a_copy_in_another_process_maps_the_same_files(annotation):
+    dataset = build(annotation)
+    data = pickle.dumps(dataset)
+    assert infos(pickle.loads(data)) == infos(dataset)
+    assert len(pickle.dumps(dataset.table)) < 500
+
+
+def test_boxes_are_looked_at_without_going_through_the_images(annotation):
+    dataset = build(annotation)
+    fast = _boxes(dataset)
+    dataset.table = None
+    for ours, theirs in zip(fast, _boxes(dataset)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize('damage, error, message', [
+    (lambda content: content['annotations'].append(content['annotations'][0]), ValueError, 'not unique'),
+    (lambda content: content.pop('images'), KeyError, 'images'),
+])
+def test_what_cannot_be_used_is_named_and_leaves_nothing(annotation, damage, error, message):
+    content = json.loads(annotation.read_text())
+    damage(content)
+    annotation.write_text(json.dumps(content))
+    with pytest.raises(error, match=f'instances.json cannot be used.*{message}'):
+        build(annotation)
+    assert not [path for path in (annotation.parent / 'cache').iterdir() if path.is_dir()]
+
+
+def test_a_folder_that_cannot_be_written_is_named(annotation):
+    (annotation.parent / 'file').write_text('')
+    with pytest.raises(OSError, match='cache_dir'):
+        build(annotation, cache_dir=str(annotation.parent / 'file'))
