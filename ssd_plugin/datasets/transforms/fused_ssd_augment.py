@@ -97,7 +97,8 @@ class FusedSSDAugment(BaseTransform):
 
     def transform(self, results: dict) -> dict | None:
         """MMDetection's ``results`` with ``encoded_img`` or ``img`` (H, W, 3) uint8, and ``gt_bboxes`` if there are any, to the same
-        with ``img``; ``None`` for an image that is damaged.
+        with ``img`` and ``window``, the part (x1, y1, x2, y2) of the image that is shown, in its pixels; ``None`` for an image that is
+        damaged.
 
         Raises:
             TypeError: there is ground truth that follows no boxes (masks, key points).
@@ -129,6 +130,7 @@ class FusedSSDAugment(BaseTransform):
         shown = self._shown(results['img'], source, target, flip, interpolation, random)
         results['img'] = frame(shown, target, self.scale, flip, self.fill)
         results['img_shape'] = self.scale[::-1]
+        results['window'] = tuple(snapped.tolist())
         results['scale_factor'] = tuple((self.scale / (snapped[2:] - snapped[:2])).tolist())
         results['flip'], results['flip_direction'] = direction is not None, direction
         if boxes is not None:

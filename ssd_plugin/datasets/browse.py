@@ -1,0 +1,135 @@
+"""Pictures of what a data set gives to training."""
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.dataset import BaseDataset
+from torch import Tensor
+from torchvision.utils import draw_bounding_boxes, make_grid
+
+from .transforms import FusedSSDAugment
+
+# Pixels of the height that a picture is shown with, and above it for its title.
+HEIGHT, TITLE = 300, 22
+NO_COLORS = dict(brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
+
+
+def contact_sheet(dataset, indices: Sequence[int], columns: int) -> Tensor:
+    """Samples as training gets them, with boxes and class names.
+
+    Args:
+        dataset: with a pipeline that packs.
+        indices: of the samples.
+        columns: samples in a row.
+
+    Returns:
+        ``(3, H, W)`` uint8, red first.
+    """
+    meta, pictures = dataset.metainfo, []
+    for index in indices:
+        sample = dataset[index]
+        instances = sample['data_samples'].gt_instances
+        title = Path(sample['data_samples'].metainfo.get('img_path', '')).name
+        pictures.append(picture(sample['inputs'].flip(0), get_box_tensor(instances.bboxes), instances.labels.tolist(), meta, title))
+    return _grid(pictures, columns)
+
+
+def stages(dataset: BaseDataset, index: int, seed: int) -> Tensor:
+    """One image after each step of the pipeline that changes it; of :class:`FusedSSDAugment`, the window that it chose, the window
+    sampled, and its colours changed.
+
+    Args:
+        dataset: whose pipeline is shown.
+        index: of the image.
+        seed: of the random numbers.
+
+    Returns:
+        ``(3, H, W)`` uint8, red first.
+    """
+    np.random.seed(seed)
+    results, pictures, meta = dataset.get_data_info(index), [], dataset.metainfo
+
+    def show(title: str) -> None:
+        image = torch.from_numpy(np.ascontiguousarray(results['img'][..., ::-1].transpose(2, 0, 1)))
+        boxes = torch.as_tensor(get_box_tensor(results['gt_bboxes'])) if 'gt_bboxes' in results else torch.zeros(0, 4)
+        labels = results['gt_bboxes_labels'].tolist() if len(boxes) else []
+        pictures.append(picture(image, boxes, labels, meta, title))
+
+    for step in dataset.pipeline.transforms:
+        if isinstance(step, FusedSSDAugment):
+            before, state = dict(results), np.random.get_state()
+            results = _with_pixels(before)
+            plain = copy.copy(step)
+            plain.colors = NO_COLORS
+            sampled = plain(dict(results))
+            pictures.append(_window(results, sampled['window'], meta))
+            results = sampled
+            show('the window, sampled')
+            np.random.set_state(state)
+            results = step(before)
+        else:
+            results = step(results)
+        if results is None or 'img' not in results:
+            if results is None or 'data_samples' in results:
+                break
+            continue
+        show(type(step).__name__)
+    return _grid(pictures, len(pictures))
+
+
+def _with_pixels(results: dict) -> dict:
+    """With all pixels of an image that is still encoded."""
+    if 'encoded_img' not in results:
+        return results
+    return {**{key: value for key, value in results.items() if key != 'encoded_img'}, 'img': results['encoded_img'].decode()}
+
+
+def _window(results: dict, window: Sequence[float], meta: dict) -> Tensor:
+    """The whole image with its objects and the window, which may reach beyond it."""
+    height, width = results['img'].shape[:2]
+    x1, y1, x2, y2 = (round(value) for value in window)
+    left, top = max(-x1, 0), max(-y1, 0)
+    world = cv2.copyMakeBorder(results['img'], top, max(y2 - height, 0), left, max(x2 - width, 0), cv2.BORDER_CONSTANT, value=(128, ) * 3)
+    boxes = torch.as_tensor(get_box_tensor(results['gt_bboxes'])) + torch.tensor([left, top, left, top])
+    image = picture(torch.from_numpy(world[..., ::-1].transpose(2, 0, 1).copy()), boxes, results['gt_bboxes_labels'].tolist(), meta)
+    factor = HEIGHT / world.shape[0]
+    place = torch.tensor([[x1 + left, y1 + top, x2 + left, y2 + top]]) * factor + torch.tensor([0, TITLE, 0, TITLE])
+    return _titled(draw_bounding_boxes(image, place.clamp(min=0), colors='white', width=4)[:, TITLE:], 'the window chosen')
+
+
+def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: str = '') -> Tensor:
+    """An image in the height shown, with boxes and class names, below its title.
+
+    Args:
+        image: ``(3, H, W)`` uint8, red first.
+        boxes: ``(N, 4)`` in pixels of it.
+        labels: class of each.
+        meta: with ``classes`` and perhaps ``palette``.
+        title: above it.
+    """
+    factor = HEIGHT / image.shape[1]
+    size = [HEIGHT, max(round(image.shape[2] * factor), 1)]
+    image = torch.nn.functional.interpolate(image[None], size=size, mode='bilinear', antialias=True)[0]
+    palette = meta.get('palette') or [(255, 210, 0)]
+    colors = [tuple(palette[label % len(palette)]) for label in labels]
+    if labels:
+        names = [meta['classes'][label] for label in labels]
+        image = draw_bounding_boxes(image, boxes * factor, names, colors=colors, width=2)
+    return _titled(image, title)
+
+
+def _titled(image: Tensor, title: str) -> Tensor:
+    band = np.full((TITLE, image.shape[2], 3), 255, np.uint8)
+    cv2.putText(band, title, (4, TITLE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return torch.cat([torch.from_numpy(band).permute(2, 0, 1), image], dim=1)
+
+
+def _grid(pictures: list[Tensor], columns: int) -> Tensor:
+    """All in one, those smaller than the largest filled up with white."""
+    height, width = (max(image.shape[axis] for image in pictures) for axis in (1, 2))
+    filled = [torch.nn.functional.pad(p, (0, width - p.shape[2], 0, height - p.shape[1]), value=255) for p in pictures]
+    return make_grid(filled, columns, padding=6, pad_value=255)

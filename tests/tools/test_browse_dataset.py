@@ -1,0 +1,53 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from ssd_plugin.datasets.browse import HEIGHT, TITLE, contact_sheet, stages
+from ssd_plugin.engine.launch import read_config
+from mmdet.registry import DATASETS
+
+CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+
+
+@pytest.fixture
+def dataset(shapes):
+    cfg = read_config(CONFIG, dict(data_root=str(shapes)))
+    cfg.train_dataloader.dataset.pipeline[2].update(zoom_out_prob=1., zoom_out_ratio=(2, 3), constraints=(0., ), brightness=32.)
+    return DATASETS.build(cfg.train_dataloader.dataset)
+
+
+def test_a_sheet_has_a_cell_for_each_sample(dataset):
+    sheet = contact_sheet(dataset, [0, 1, 2], columns=2)
+    assert sheet.dtype == torch.uint8 and sheet.shape == (3, 2 * (HEIGHT + TITLE) + 18, 2 * 400 + 18)
+
+
+def test_stages_show_window_sample_and_colours(dataset):
+    sheet = stages(dataset, 0, seed=3)
+    assert sheet.shape[1] == HEIGHT + TITLE + 12
+    width = (sheet.shape[2] - 6) // 3
+    window, sampled, result = (sheet[:, 6 + TITLE:-6, 6 + i * width:i * width + width].float() for i in range(3))
+    # Only colours differ between the last two: one level of brightness or another factor, so nearly a line.
+    assert np.corrcoef(sampled.flatten(), result.flatten())[0, 1] > 0.7
+    assert ((window - sampled).abs() > 30).float().mean() > 0.1
+    assert torch.equal(sheet, stages(dataset, 0, seed=3))
+
+
+def test_stages_of_mmdetections_steps_are_shown_one_by_one(shapes):
+    cfg = read_config(CONFIG, dict(data_root=str(shapes)))
+    data = cfg.train_dataloader.dataset
+    data.pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='RandomFlip', prob=1.),
+        dict(type='PackDetInputs')
+    ]
+    # Three steps have an image.
+    assert stages(DATASETS.build(data), 0, seed=0).shape[2] == 3 * (400 + 6) + 6
+
+
+def test_tool_writes_a_picture(run_tool, shapes, tmp_path):
+    result = run_tool('browse_dataset.py', CONFIG, '--number', '3', '--cfg-options', f'data_root={shapes}')
+    assert result.returncode == 0, result.stderr
+    assert cv2.imread(str(tmp_path / 'browse_dataset.png')).shape == (334, 1224, 3)
+    refused = run_tool('browse_dataset.py', CONFIG, '--stages', '99', '--cfg-options', f'data_root={shapes}')
+    assert refused.returncode == 1 and 'images 0 to 11' in refused.stderr and 'Traceback' not in refused.stderr

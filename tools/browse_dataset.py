@@ -1,0 +1,55 @@
+"""Look at what a config trains on: a contact sheet of augmented samples with boxes and class names.
+
+python tools/browse_dataset.py configs/ssd_depthwise_bccd.py [--stages [INDEX]] [--number 16] [--out browse_dataset.png]
+"""
+import argparse
+from pathlib import Path
+
+import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+import numpy as np
+import torch
+from mmdet.registry import DATASETS
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+from ssd_plugin.datasets.browse import contact_sheet, stages
+from ssd_plugin.datasets.wrappers import unwrapped
+from ssd_plugin.engine.launch import read_config
+from ssd_plugin.engine.user_errors import UserError, check_data_paths, exit_on_user_error, explained
+from torchvision.io import write_png
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Look at what a config trains on.')
+    parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
+    parser.add_argument('--out', type=Path, default=Path('browse_dataset.png'), help='picture (default: browse_dataset.png)')
+    parser.add_argument('--number', type=int, default=16, help='samples (default: 16)')
+    parser.add_argument('--columns', type=int, default=4, help='samples in a row (default: 4)')
+    parser.add_argument('--stages', nargs='?', const=0, type=int, metavar='INDEX', help='show one image go through the steps instead; the '
+                        'first one without a value')
+    parser.add_argument('--seed', type=int, default=0, help='of the random numbers (default: 0)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings of the config as key=value')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args.config, args.cfg_options)
+    check_data_paths(cfg, ('train', ))
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    with explained(cfg):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        np.random.seed(args.seed)
+        torch.manual_seed(args.seed)
+        if args.stages is None:
+            image = contact_sheet(dataset, np.random.permutation(len(dataset))[:args.number].tolist(), args.columns)
+        else:
+            first = next(unwrapped(dataset))
+            if not 0 <= args.stages < len(first):
+                raise UserError(f'--stages {args.stages}: there are images 0 to {len(first) - 1}')
+            image = stages(first, args.stages, args.seed)
+    write_png(image, str(args.out))
+    print(f'{args.out}: {image.shape[2]}x{image.shape[1]} pixels')
+
+
+if __name__ == '__main__':
+    exit_on_user_error(main)
