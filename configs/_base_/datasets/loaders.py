@@ -1,5 +1,6 @@
-# How batches are loaded, whatever the data set. 8 workers make several thousand images a second (docs/data.md), which is 64 of them
-# on a node with 8 GPUs; images reach the GPU as uint8, from pinned memory, a batch at a time, and are normalised there.
+# How batches are loaded, whatever the data set. A worker makes 500 images and more a second (docs/data.md), so 8 of them feed a GPU
+# with thousands; a node with 8 GPUs runs 64. Images reach the GPU as uint8, from pinned memory, a batch at a time, and are
+# normalised there.
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,

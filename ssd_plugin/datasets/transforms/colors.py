@@ -22,20 +22,23 @@ def distort(image: np.ndarray,
     Returns:
         ``(H, W, 3)`` uint8.
     """
-    brighten, change_contrast, saturate, turn, contrast_first = random.randint(2, size=5)
+    brighten, change_contrast, saturate, turn, contrast_first = random.random_sample(5) < 0.5
     if brighten and (shift := round(random.uniform(-brightness, brightness))):
         image = cv2.add(image, (shift, shift, shift, 0))
     factor = random.uniform(*contrast) if change_contrast else 1.
     if contrast_first:
         image = _multiply(image, factor)
-    if saturate or turn:
+    # OpenCV halves degrees to fit them into 8 bits.
+    steps = round(random.uniform(-hue, hue) / 2) if turn else 0
+    share = random.uniform(*saturation) if saturate else 1.
+    # To HSV and back rounds twice: not for nothing.
+    if steps or share != 1:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-        if turn:
-            # OpenCV halves degrees to fit them into 8 bits.
-            turned = (np.arange(256) + round(random.uniform(-hue, hue) / 2)) % 180
-            cv2.insertChannel(cv2.LUT(cv2.extractChannel(image, 0), turned.astype(np.uint8)), image, 0)
-        if saturate:
-            cv2.insertChannel(_multiply(cv2.extractChannel(image, 1), random.uniform(*saturation)), image, 1)
+        if steps:
+            turned = ((np.arange(256) + steps) % 180).astype(np.uint8)
+            cv2.insertChannel(cv2.LUT(cv2.extractChannel(image, 0), turned), image, 0)
+        if share != 1:
+            cv2.insertChannel(_multiply(cv2.extractChannel(image, 1), share), image, 1)
         image = cv2.cvtColor(image, cv2.COLOR_HSV2BGR)
     return image if contrast_first else _multiply(image, factor)
 

@@ -117,7 +117,7 @@ class FusedSSDAugment(BaseTransform):
         window = self._choose_window(width, height, corners[keep], random)
         direction = self._choose_flip(random)
         flip = FLIPS.get(direction)
-        interpolation = self.interpolations[random.randint(len(self.interpolations))]
+        interpolation = self.interpolations[int(random.random_sample() * len(self.interpolations))]
 
         reduced = 1
         if encoded is not None:
@@ -144,13 +144,13 @@ class FusedSSDAugment(BaseTransform):
     def _choose_window(self, width: int, height: int, boxes: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         """(x1, y1, x2, y2) in pixels of the image."""
         window = np.array([0., 0., width, height])
-        if random.uniform() < self.zoom_out_prob:
+        if random.random_sample() < self.zoom_out_prob:
             window = zoom_out(width, height, self.zoom_out_ratio, random)
         return crop(window, boxes, random=random, **self.crop_options)
 
     def _choose_flip(self, random: np.random.RandomState) -> str | None:
         """Direction, if any."""
-        drawn = random.uniform()
+        drawn = random.random_sample()
         for direction, prob in self.flips.items():
             if drawn < prob:
                 return direction

@@ -22,7 +22,9 @@ def snap(window: np.ndarray, size: tuple[int, int], scale: tuple[int, int]) -> t
         the window; the part of the image that it shows; the part of the result that shows it. Both parts are empty where the window
         misses the image.
     """
-    (x, source_x, target_x), (y, source_y, target_y) = (_snap(*window[axis::2], size[axis], scale[axis]) for axis in (0, 1))
+    x1, y1, x2, y2 = window.tolist()
+    x, source_x, target_x = _snap(x1, x2, size[0], scale[0])
+    y, source_y, target_y = _snap(y1, y2, size[1], scale[1])
     if x is None or y is None:
         return window, NOTHING, NOTHING
     return np.array(_corners(x, y)), _corners(source_x, source_y), _corners(target_x, target_y)
@@ -81,7 +83,7 @@ def frame(shown: np.ndarray | None, target: Part, scale: tuple[int, int], flip: 
 def move(boxes: np.ndarray, window: np.ndarray, scale: tuple[int, int], flip: int | None) -> np.ndarray:
     """Boxes ``(N, 4)`` in pixels of the image to pixels of the result, cut at its border."""
     factor = np.asarray(scale) / (window[2:] - window[:2])
-    corners = np.clip((boxes.reshape(-1, 2, 2) - window[:2]) * factor, 0, scale)
+    corners = np.minimum(np.maximum((boxes.reshape(-1, 2, 2) - window[:2]) * factor, 0), scale)
     if flip in (1, -1):
         corners[..., 0] = scale[0] - corners[:, ::-1, 0]
     if flip in (0, -1):

@@ -55,7 +55,7 @@ def crop(window: np.ndarray,
     # Not even a patch that lies in the largest object, or just around it, overlaps it by more.
     highest = areas.max() / scale_range[0]**2
     for _ in range(ROUNDS):
-        least = constraints[random.randint(len(constraints))]
+        least = constraints[int(random.random_sample() * len(constraints))]
         if least is None:
             return window
         if least > highest:
