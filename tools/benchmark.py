@@ -24,6 +24,12 @@ SWEEPS = {'batch': (1, 4, 16, 32, 64), 'classes': (1, 20, 80), 'objects': (1, 3,
 AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
+def size_of(text: str) -> tuple[int, int]:
+    """(width, height) of a text like 500x375."""
+    width, height = (int(side) for side in text.split('x'))
+    return width, height
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure beside MMDetection's own SSD and torchvision's.")
     parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer', 'pipeline', 'startup'])
@@ -34,7 +40,7 @@ def parse_args() -> argparse.Namespace:
                         '(default: depthwise)')
     parser.add_argument('--data', type=Path, help='pipeline: folder in VOC layout')
     parser.add_argument(
-        '--photos', metavar='WIDTHxHEIGHT', help='pipeline: shrink the photographs to this size first, and encode them with quality 90')
+        '--photos', metavar='WIDTHxHEIGHT', type=size_of, help='pipeline: shrink the photographs to this size first, and encode them with quality 90')
     parser.add_argument('--workers', type=int, default=8, help='startup: processes that load (default: 8)')
     parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
@@ -129,8 +135,7 @@ def main() -> None:
         show_startup(args.workers)
     elif args.photos:
         with tempfile.TemporaryDirectory() as folder:
-            size = tuple(int(side) for side in args.photos.split('x'))
-            encode_again(args.data, Path(folder), size, quality=90)
+            encode_again(args.data, Path(folder), args.photos, quality=90)
             args.data = Path(folder)
             measure(args, device)
     else:

@@ -1,8 +1,11 @@
 import json
+import xml.etree.ElementTree as ET
 
+import cv2
+import numpy as np
 import pytest
 import torch
-from ssd_plugin.benchmarks import cases, data
+from ssd_plugin.benchmarks import cases, data, photos, startup
 from ssd_plugin.benchmarks.memory import peak_memory
 from ssd_plugin.benchmarks.peers import MMDET, OURS, TORCHVISION, build_peers
 
@@ -52,9 +55,41 @@ def test_tool_prints_and_writes_its_figures(run_tool, tmp_path, command, rows):
 
 
 def test_pipelines_are_compared_on_a_data_set(run_tool, shapes):
-    result = run_tool('benchmark.py', 'pipeline', '--data', shapes, '--rounds', '4')
-    assert result.returncode == 0 and 'MMDetection' in result.stdout and 'loading alone' in result.stdout, result.stderr
+    result = run_tool('benchmark.py', 'pipeline', '--data', shapes, '--photos', '200x100', '--rounds', '4')
+    assert result.returncode == 0 and 'MMDetection' in result.stdout and 'decoding alone' in result.stdout, result.stderr
     assert '--data FOLDER' in run_tool('benchmark.py', 'pipeline').stderr
+
+
+def test_pipelines_are_measured_on_images_with_objects(shapes):
+    functions = cases.pipeline(str(shapes))
+    for name in (OURS, MMDET):
+        samples = [functions[name]() for _ in range(12)]
+        assert all(len(sample['data_samples'].gt_instances.labels) > 0 for sample in samples)
+        assert all(sample['inputs'].shape == (3, 300, 300) for sample in samples)
+
+
+def test_photographs_are_encoded_again_with_their_boxes(shapes, tmp_path):
+    photos.encode_again(shapes, tmp_path / 'small', (160, 60), quality=90)
+    name = (shapes / 'ImageSets/Main/train.txt').read_text().split()[0]
+    assert cv2.imread(str(tmp_path / f'small/JPEGImages/{name}.jpg')).shape == (60, 160, 3)
+    before, after = (ET.parse(root / f'Annotations/{name}.xml') for root in (shapes, tmp_path / 'small'))
+    assert after.findtext('size/width') == '160' and after.findtext('size/height') == '60'
+    for tag, factor in (('xmin', 0.5), ('ymax', 0.25)):
+        assert [int(n.text) for n in after.iter(tag)] == [round(int(n.text) * factor) for n in before.iter(tag)]
+    assert photos.classes_of(shapes) == ('circle', 'square', 'star', 'triangle')
+
+
+def test_the_start_is_measured_with_its_workers(tmp_path):
+    cv2.imwrite(str(tmp_path / '0.jpg'), np.zeros((48, 64, 3), np.uint8))
+    startup.generate(tmp_path / 'a.json', 40, 300)
+    content = json.loads((tmp_path / 'a.json').read_text())
+    assert len(content['images']) == 40 and len(content['annotations']) == 300
+    for image in content['images']:
+        image['file_name'] = '0.jpg'
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    for kind in (startup.STOCK, startup.OURS):
+        found = startup.measure(kind, str(tmp_path / 'a.json'), str(tmp_path), 1, str(tmp_path / 'cache'))
+        assert 0 < found['seconds'] < 600 and found['memory'] > 50
 
 
 def test_sweep_is_drawn(run_tool, tmp_path):
