@@ -30,7 +30,7 @@ _base_.train_pipeline[2].update(
     # A cell has no upright.
     flip_prob=[0.25, 0.25, 0.25],
     flip_direction=['horizontal', 'vertical', 'diagonal'])
-dataset = dict(type='VOCDataset', data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root=''))
+dataset = dict(type='CheckedVOCDataset', data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root=''))
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,

@@ -1,3 +1,3 @@
-from . import collate, shared_coco, transforms
+from . import checked_voc, collate, shared_coco, transforms
 
-__all__ = ['collate', 'shared_coco', 'transforms']
+__all__ = ['checked_voc', 'collate', 'shared_coco', 'transforms']

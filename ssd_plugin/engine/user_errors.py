@@ -12,6 +12,7 @@ from urllib.error import URLError
 
 from mmengine.config import Config
 
+from ssd_plugin.datasets.checked_voc import TooManyBroken
 from ssd_plugin.datasets.transforms.load_encoded_image import TooManyUnreadable
 
 DATA_REMEDY = 'Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.'
@@ -116,9 +117,9 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
         return (f'the weights that the model starts from could not be downloaded: {error.reason}. The config names them in an '
                 'init_cfg; give the path of a copy as its checkpoint, say model.backbone.init_cfg.checkpoint=FILE, or train from '
                 'scratch with model.backbone.init_cfg=None')
-    if isinstance(error, TooManyUnreadable):
+    if isinstance(error, (TooManyUnreadable, TooManyBroken)):
         # A loader's worker sends its traceback as the message.
-        return re.split(r'TooManyUnreadable: ', text)[-1].strip() + '. tools/check_dataset.py lists them'
+        return text.split('TooManyUnreadable: ')[-1].strip() + '. tools/check_dataset.py lists them'
     missing = re.search(r"No such file or directory: '([^']+)'", text)
     if isinstance(error, FileNotFoundError):
         if not missing:

@@ -5,7 +5,10 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from mmdet.registry import DATASETS
 from mmengine.config import Config
+from ssd_plugin.datasets import checked_voc
+from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError, explained
 
 CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
@@ -76,16 +79,42 @@ def test_test_image_that_is_none_is_named(run_tool, data):
     assert 'cannot be read' in message_of(train(run_tool, data))
 
 
-def test_broken_xml_is_named(run_tool, data):
-    name = (data / 'ImageSets/Main/train.txt').read_text().split()[3]
-    (data / 'Annotations' / f'{name}.xml').write_text('<annotation>')
-    assert str(data / 'Annotations' / f'{name}.xml') in message_of(train(run_tool, data))
+def break_xml(data, split, number, content):
+    """Of the first images of a split; gives the first one's file."""
+    names = (data / f'ImageSets/Main/{split}.txt').read_text().split()[:number]
+    paths = [data / 'Annotations' / f'{name}.xml' for name in names]
+    for path in paths:
+        path.write_text(content) if content is not None else path.unlink()
+    return paths[0]
 
 
-def test_missing_xml_is_named(run_tool, data):
-    name = (data / 'ImageSets/Main/train.txt').read_text().split()[3]
-    (data / 'Annotations' / f'{name}.xml').unlink()
-    assert f'{name}.xml is missing' in message_of(train(run_tool, data))
+@pytest.mark.parametrize('content', ['<annotation>', None, '<annotation><size/></annotation>'])
+def test_broken_xml_of_a_training_image_is_skipped_and_named(data, content, monkeypatch):
+    path = break_xml(data, 'train', 1, content)
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    said = []
+    monkeypatch.setattr(checked_voc, 'print_log', lambda text, *args: said.append(text))
+    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'max_broken': 0.1})
+    assert len(dataset) == 11 and len(said) == 1 and str(path) in said[0]
+
+
+def test_many_broken_annotations_end_training(run_tool, data):
+    path = break_xml(data, 'train', 3, '<annotation>')
+    message = message_of(train(run_tool, data))
+    assert '3 of the 12 annotations' in message and str(path) in message and 'max_broken' in message and 'check_dataset.py' in message
+
+
+@pytest.mark.parametrize('content', ['<annotation>', None])
+def test_broken_xml_of_a_test_image_is_an_error(run_tool, data, content):
+    path = break_xml(data, 'test', 1, content)
+    assert str(path) in message_of(train(run_tool, data))
+
+
+def test_objects_of_other_classes_are_counted(data):
+    path = data / 'Annotations' / f'{(data / "ImageSets/Main/train.txt").read_text().split()[0]}.xml'
+    path.write_text(path.read_text().replace('</annotation>', '<object><name>heart</name></object></annotation>'))
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    assert DATASETS.build(cfg.train_dataloader.dataset).others == {'heart': 1}
 
 
 def test_wrong_class_names_are_an_error_and_do_not_hang(run_tool, data):

@@ -11,7 +11,7 @@ train_dataloader = dict(
         ignore_keys=['dataset_type'],
         datasets=[
             dict(
-                type='VOCDataset',
+                type='CheckedVOCDataset',
                 data_root=data_root,
                 metainfo=dict(classes=classes),
                 ann_file=f'VOC{year}/ImageSets/Main/trainval.txt',
@@ -20,7 +20,7 @@ train_dataloader = dict(
         ]))
 val_dataloader = dict(
     dataset=dict(
-        type='VOCDataset',
+        type='CheckedVOCDataset',
         data_root=data_root,
         metainfo=dict(classes=classes),
         ann_file='VOC2007/ImageSets/Main/test.txt',
