@@ -6,6 +6,7 @@ python tools/check_dataset.py --config configs/ssd300_coco.py
 Ends with status 0 when training is safe, 1 when it would stop or learn what is wrong, 2 when there is nothing to check.
 """
 import argparse
+import re
 import shutil
 import sys
 from collections import defaultdict
@@ -19,7 +20,7 @@ from ssd_plugin.datasets.checks import coverage, faults, sources
 from ssd_plugin.datasets.checks.files import read_all
 from ssd_plugin.datasets.checks.records import KINDS, LEFT_OUT, NOTE, UNSAFE, Annotations, Fault
 from ssd_plugin.engine.launch import read_config
-from ssd_plugin.engine.user_errors import UserError
+from ssd_plugin.engine.user_errors import UserError, check_data_paths
 
 DEFAULT_CONFIG = 'ssd_plugin::ssd300_voc.py'
 # More than this share of unusable boxes or images also stops training.
@@ -47,7 +48,7 @@ def parse_args() -> argparse.Namespace:
 def show(found: list[Fault], most: int) -> None:
     """The faults by kind, the worst first."""
     by_kind = defaultdict(list)
-    for fault in sorted(found, key=lambda fault: fault.where):
+    for fault in sorted(found, key=lambda fault: [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', fault.where)]):
         by_kind[fault.kind].append(fault)
     for severity, heading in HEADINGS.items():
         kinds = [kind for kind in KINDS if KINDS[kind] == severity and kind in by_kind]
@@ -103,11 +104,13 @@ def main() -> bool:
     args = parse_args()
     init_default_scope('mmdet')
     cfg = read_config(args.config, dict(data_root=str(args.data)) if args.data else None) if args.config else None
+    if args.data is None:
+        check_data_paths(cfg, ('train', 'val', 'test'))
     try:
         if args.data is None or (cfg is not None and args.data.is_dir()):
             checked = list(sources.of_config(cfg))
         else:
-            checked = list(sources.of_path(args.data, args.images))
+            checked = list(sources.of_path(args.data, args.images, sources.classes_of(cfg) if cfg else None))
     except sources.UnknownLayout as error:
         raise UserError(str(error)) from error
     found, pictures, boxes = [], 0, 0

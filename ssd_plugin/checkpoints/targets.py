@@ -9,7 +9,8 @@ from mmengine.config import Config
 from torch import Tensor
 
 from ssd_plugin.engine.launch import read_config
-from ssd_plugin.engine.user_errors import UserError, leaf_datasets
+from ssd_plugin.datasets.wrappers import leaf_datasets
+from ssd_plugin.engine.user_errors import UserError
 
 from .files import write_checkpoint
 

@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from ssd_plugin.datasets.checked_voc import TooManyBroken
 from ssd_plugin.datasets.transforms.load_encoded_image import TooManyUnreadable
+from ssd_plugin.datasets.wrappers import configured_datasets
 
 DATA_REMEDY = 'Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.'
 
@@ -28,25 +29,6 @@ def exit_on_user_error(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f'error: {error}')
-
-
-def leaf_datasets(dataset: dict, key: str) -> Iterator[tuple[str, dict]]:
-    """(config key, config) of the data sets inside wrappers."""
-    if 'datasets' in dataset:
-        for index, child in enumerate(dataset['datasets']):
-            yield from leaf_datasets(child, f'{key}.datasets.{index}')
-    elif 'dataset' in dataset:
-        yield from leaf_datasets(dataset['dataset'], f'{key}.dataset')
-    else:
-        yield key, dataset
-
-
-def configured_datasets(cfg: Config, splits: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
-    """(config key, config) of the data sets of the splits, without their wrappers."""
-    for split in splits:
-        loader = cfg.get(f'{split}_dataloader')
-        if loader:
-            yield from leaf_datasets(loader['dataset'], f'{split}_dataloader.dataset')
 
 
 def _local(path: str) -> bool:

@@ -4,7 +4,7 @@ from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
-from ssd_plugin.engine.user_errors import leaf_datasets
+from ssd_plugin.datasets.wrappers import leaf_datasets
 
 from conftest import CONFIGS, TOP_LEVEL_CONFIGS
 
@@ -71,8 +71,13 @@ def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):
     for split in ('train', 'val', 'test'):
         for dataset in split_of(cfg, split):
             sizes = [tuple(step.scale) for step in dataset.pipeline if 'scale' in step]
-            # The drawn images have the network's size from the start.
-            assert sizes[-1:] == [size] or (not sizes and dataset.data_root == 'data/shapes/' and size == (320, 240))
+            assert sizes[-1:] == [size]
+
+
+def test_images_are_decoded_and_augmented_in_one_go_and_sent_as_one_tensor(cfg):
+    for dataset in split_of(cfg, 'train'):
+        assert [step.type for step in dataset.pipeline] == ['LoadEncodedImage', 'LoadAnnotations', 'FusedSSDAugment', 'PackDetInputs']
+    assert cfg.train_dataloader.collate_fn.type == 'stack_collate' and cfg.train_dataloader.persistent_workers
 
 
 def test_outside_of_an_image_is_the_mean_that_is_subtracted(cfg):

@@ -1,11 +1,13 @@
 """Which annotations there are, in a folder or in a config."""
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..wrappers import configured_datasets
 from . import coco, voc
 from .records import Annotations
 
@@ -55,21 +57,24 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
     Raises:
         UnknownLayout: one is neither in VOC's format nor in COCO's.
     """
-    # A tool's errors know configs, too; imported here, as they import this package.
-    from ssd_plugin.engine.user_errors import configured_datasets
     seen = set()
     for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
-        kind = DATASETS.get(dataset['type'])
-        classes = (dataset.get('metainfo') or {}).get('classes') or kind.METAINFO.get('classes')
         root, prefix = Path(dataset.get('data_root') or ''), dataset.get('data_prefix') or {}
-        if hasattr(kind, 'COCOAPI'):
-            name = root / dataset['ann_file']
-            read = (coco.read, name, root / prefix.get('img', ''), tuple(classes))
+        if hasattr(DATASETS.get(dataset['type']), 'COCOAPI'):
+            name, read = root / dataset['ann_file'], partial(coco.read, folder=root / prefix.get('img', ''))
         elif 'sub_data_root' in prefix:
-            name = root / prefix['sub_data_root']
-            read = (voc.read, name, tuple(classes))
+            name, read = root / prefix['sub_data_root'], voc.read
         else:
             raise UnknownLayout(f'{key} is a {dataset["type"]}; VOC and COCO layouts can be checked')
         if name not in seen:
             seen.add(name)
-            yield name, read[0](*read[1:])
+            yield name, read(name, classes=_classes(dataset))
+
+
+def classes_of(cfg: Config) -> tuple[str, ...]:
+    """Names of the classes that a config trains."""
+    return _classes(next(configured_datasets(cfg, ('train', )))[1])
+
+
+def _classes(dataset: dict) -> tuple[str, ...]:
+    return tuple((dataset.get('metainfo') or {}).get('classes') or DATASETS.get(dataset['type']).METAINFO['classes'])
