@@ -6,14 +6,13 @@ from pathlib import Path
 from .records import Annotations, Box, Fault, Picture
 
 
-def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None, split: str | None = None) -> Annotations:
+def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None) -> Annotations:
     """Read an annotation file.
 
     Args:
         path: of the JSON file.
         folder: of the images.
         classes: known ones; ``None`` for all of its categories.
-        split: name of the split; the file's without one.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -27,11 +26,25 @@ def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None, split
     except (KeyError, TypeError):
         return _nothing(Fault('unreadable annotation', str(path), 'it lacks one of images, annotations and categories'))
 
-    faults, dropped = [], set()  # Python's ids of entries
-    if not images:
-        faults.append(Fault('empty list', str(path), 'it has no images'))
-    names = {category['id']: category['name'] for category in categories}
+    dropped: set[int] = set()  # Python's ids of entries
+    pictures, faults = _read_images(path, images, folder, dropped)
+    faults += _read_annotations(path, annotations, categories, pictures, dropped)
+
+    def write(target: Path) -> None:
+        kept = [image for image in images if id(image) not in dropped]
+        known = {image['id'] for image in kept}
+        objects = [a for a in annotations if id(a) not in dropped and a['image_id'] in known]
+        target.mkdir(parents=True, exist_ok=True)
+        (target / path.name).write_text(json.dumps({**content, 'images': kept, 'annotations': objects}))
+
+    known = classes or tuple(category['name'] for category in categories)
+    return Annotations(list(pictures.values()), faults, write, 0, known)
+
+
+def _read_images(path: Path, images: list[dict], folder: Path, dropped: set[int]) -> tuple[dict[int, Picture], list[Fault]]:
+    """Pictures by id."""
     pictures, seen = {}, {}
+    faults = [] if images else [Fault('empty list', str(path), 'it has no images')]
     for index, image in enumerate(images):
         where = f'{path}: images[{index}] (id {image.get("id")})'
         if not {'id', 'file_name', 'width', 'height'} <= set(image):
@@ -44,40 +57,34 @@ def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None, split
             if image['file_name'] in seen:
                 faults.append(Fault('listed twice', where, f'{seen[image["file_name"]]} has the file {image["file_name"]}, too'))
             seen.setdefault(image['file_name'], where)
-            pictures[image['id']] = _picture(image, where, folder, split or path.stem, dropped)
+            pictures[image['id']] = _picture(image, where, folder, path.stem, dropped)
+    return pictures, faults
 
-    ids, numbers = set(), max([a['id'] for a in annotations if isinstance(a.get('id'), int)], default=0)
+
+def _read_annotations(path: Path, annotations: list[dict], categories: list[dict], pictures: dict[int, Picture],
+                      dropped: set[int]) -> list[Fault]:
+    """Adds the boxes to their pictures."""
+    by_id = {category['id']: category for category in categories}
+    faults, ids = [], set()
+    highest = max((a['id'] for a in annotations if isinstance(a.get('id'), int)), default=0)
     for index, annotation in enumerate(annotations):
         where = f'{path}: annotations[{index}] (id {annotation.get("id")})'
-        found = _annotation_faults(annotation, where, pictures, names)
-        if found:
-            faults += found
+        fault = _useless(annotation, where, pictures, by_id)
+        if fault:
+            faults.append(fault)
             dropped.add(id(annotation))
             continue
         if annotation['id'] in ids:
             faults.append(Fault('id given twice', where, 'an annotation before it has it'))
-            numbers += 1
-            annotation['id'] = numbers
+            highest += 1
+            annotation['id'] = highest
         ids.add(annotation['id'])
-        box = _box(annotation, where, names, dropped, categories)
         width, height = annotation['bbox'][2:]
         if width > 0 and height > 0 and not annotation['area'] > 0:
             faults.append(Fault('area not positive', where, f'its area is {annotation["area"]}; CocoDataset leaves it out'))
             annotation['area'] = width * height
-        pictures[annotation['image_id']].boxes.append(box)
-
-    def write(target: Path) -> None:
-        kept = [image for image in images if id(image) not in dropped]
-        known = {image['id'] for image in kept}
-        repaired = {
-            **content, 'images': kept,
-            'annotations': [a for a in annotations if id(a) not in dropped and a['image_id'] in known]
-        }
-        target.mkdir(parents=True, exist_ok=True)
-        (target / path.name).write_text(json.dumps(repaired))
-
-    known = classes or tuple(names.values())
-    return Annotations(list(pictures.values()), faults, write, 0, known)
+        pictures[annotation['image_id']].boxes.append(_box(annotation, where, by_id[annotation['category_id']], dropped))
+    return faults
 
 
 def _nothing(fault: Fault) -> Annotations:
@@ -93,22 +100,22 @@ def _picture(image: dict, where: str, folder: Path, split: str, dropped: set[int
     return Picture(folder / image['file_name'], where, size, [], {split}, set_size, lambda: dropped.add(id(image)))
 
 
-def _annotation_faults(annotation: dict, where: str, pictures: dict, names: dict) -> list[Fault]:
-    """What makes an annotation useless."""
+def _useless(annotation: dict, where: str, pictures: dict[int, Picture], categories: dict[int, dict]) -> Fault | None:
+    """What makes an annotation useless, if anything."""
     missing = [key for key in ('id', 'image_id', 'category_id', 'bbox', 'area') if key not in annotation]
     if missing:
-        return [Fault('incomplete object', where, f'it lacks {", ".join(missing)}')]
+        return Fault('incomplete object', where, f'it lacks {", ".join(missing)}')
     box = annotation['bbox']
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float)) for v in [*box, annotation['area']]):
-        return [Fault('incomplete object', where, f'bbox or area is not made of numbers: {box}')]
+        return Fault('incomplete object', where, f'bbox or area is not made of numbers: {box}')
     if annotation['image_id'] not in pictures:
-        return [Fault('unknown image', where, f'there is no image with the id {annotation["image_id"]}')]
-    if annotation['category_id'] not in names:
-        return [Fault('unknown class', where, f'there is no category with the id {annotation["category_id"]}')]
-    return []
+        return Fault('unknown image', where, f'there is no image with the id {annotation["image_id"]}')
+    if annotation['category_id'] not in categories:
+        return Fault('unknown class', where, f'there is no category with the id {annotation["category_id"]}')
+    return None
 
 
-def _box(annotation: dict, where: str, names: dict, dropped: set[int], categories: list[dict]) -> Box:
+def _box(annotation: dict, where: str, category: dict, dropped: set[int]) -> Box:
 
     def set_corners(found: tuple[float, ...]) -> None:
         x1, y1, x2, y2 = found
@@ -116,8 +123,8 @@ def _box(annotation: dict, where: str, names: dict, dropped: set[int], categorie
         annotation['area'] = (x2 - x1) * (y2 - y1)
 
     def set_name(found: str) -> None:
-        next(category for category in categories if category['id'] == annotation['category_id'])['name'] = found
+        category['name'] = found
 
     x, y, width, height = annotation['bbox']
     corners = (x, y, x + width, y + height) if all(map(math.isfinite, annotation['bbox'])) else (math.nan, ) * 4
-    return Box(names[annotation['category_id']], corners, where, set_corners, set_name, lambda: dropped.add(id(annotation)))
+    return Box(category['name'], corners, where, set_corners, set_name, lambda: dropped.add(id(annotation)))

@@ -58,7 +58,7 @@ def _file_faults(picture: Picture, facts: FileFacts | None) -> list[Fault]:
 def _box_faults(picture: Picture, size: tuple[int, int] | None, first_pixel: int) -> list[Fault]:
     """Coordinates that nothing can be learned from, and those beyond the image."""
     corners = np.array([box.corners for box in picture.boxes], dtype=float).reshape(-1, 4)
-    # The far corner of VOC's boxes is the last pixel, and those with one pixel are as good as none: MMDetection takes the difference.
+    # A box may begin on the last pixel, whose number is the size where the first has the number 1.
     masks = unusable(corners, None if size is None else np.add(size, first_pixel))
     faults, kept = [], []
     for index, box in enumerate(picture.boxes):

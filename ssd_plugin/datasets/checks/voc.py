@@ -17,11 +17,12 @@ def read(root: Path, classes: tuple[str, ...] | None = None) -> Annotations:
         classes: known ones; ``None`` for all that occur.
     """
     lists, faults = _read_lists(root)
+    members = {split: set(listed) for split, listed in lists.items()}
     names = list(dict.fromkeys(name for listed in lists.values() for name in listed))
     dropped, elements, pictures = set(), {}, []
     for name in names:
         path = root / 'Annotations' / f'{name}.xml'
-        splits = {split for split, listed in lists.items() if name in listed}
+        splits = {split for split, listed in members.items() if name in listed}
         try:
             element, lines = parse(path.read_bytes())
         except FileNotFoundError:
