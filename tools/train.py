@@ -4,6 +4,7 @@ python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-sca
                       [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
 """
 import argparse
+import os
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 from mmdet.utils import setup_cache_size_limit_of_dynamo
@@ -11,6 +12,7 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from ssd_plugin.engine.launch import add_run_arguments, load_config
+from ssd_plugin.engine.recipe import describe
 from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
 
 
@@ -32,6 +34,8 @@ def main() -> None:
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = load_config(args, ('train', 'val'))
+    if os.environ.get('RANK', '0') == '0':
+        print('\n'.join(describe(args.config)), flush=True)
     if args.amp:
         if get_device() == 'cpu':
             raise UserError('--amp trains on a GPU only, and there is none here')
