@@ -34,7 +34,7 @@ def main() -> None:
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = load_config(args, ('train', 'val'))
-    if os.environ.get('RANK', '0') == '0':
+    if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
         print('\n'.join(describe(args.config)), flush=True)
     if args.amp:
         if get_device() == 'cpu':
