@@ -85,8 +85,8 @@ class LoadEncodedImage(BaseTransform):
 
         try:
             data = get(path, backend_args=self.backend_args)
-        except FileNotFoundError:
-            return complain('it is missing')
+        except OSError as error:
+            return complain('it is missing' if isinstance(error, FileNotFoundError) else str(error.strerror))
         size = None if self.decode else jpeg_size(data)
         if size is not None:
             results['encoded_img'] = EncodedImage(data, size, complain)

@@ -18,6 +18,7 @@ def files(tmp_path):
     for name in ('a.jpg', 'b.png'):
         cv2.imwrite(str(tmp_path / name), image)
     (tmp_path / 'cut.jpg').write_bytes((tmp_path / 'a.jpg').read_bytes()[:-500])
+    (tmp_path / 'folder.jpg').mkdir()
     (tmp_path / 'cut.png').write_bytes((tmp_path / 'b.png').read_bytes()[:-500])
     return tmp_path
 
@@ -40,7 +41,7 @@ def test_other_images_are_what_mmdetection_loads(files, name, options):
     assert {key: results[key] for key in ('img_shape', 'ori_shape')} == {key: expected[key] for key in ('img_shape', 'ori_shape')}
 
 
-@pytest.mark.parametrize('name', ['cut.jpg', 'cut.png', 'missing.jpg'])
+@pytest.mark.parametrize('name', ['cut.jpg', 'cut.png', 'missing.jpg', 'folder.jpg'])
 @pytest.mark.parametrize('decode', [False, True])
 def test_unreadable_images_are_skipped_and_counted(files, name, decode, capsys):
     pipeline = Compose([dict(type='mmdet.LoadEncodedImage', decode=decode), dict(type='mmdet.FusedSSDAugment', scale=(30, 30))])
