@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .boxes import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable
+from .boxes import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable, usable
 from .files import FileFacts
 from .records import Annotations, Box, Fault, Picture
 
@@ -75,8 +75,9 @@ def _box_faults(picture: Picture, size: tuple[int, int] | None, first_pixel: int
             OUTSIDE: f', all of it outside the image of {size and size[0]}x{size and size[1]} pixels'
         }[kind]))
         x1, y1, x2, y2 = box.corners
-        if kind == SWAPPED and x1 != x2 and y1 != y2:
-            box.set_corners((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
+        box.corners = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+        if kind == SWAPPED and usable(np.array([box.corners]), np.inf if size is None else size)[0]:
+            box.set_corners(box.corners)
             kept.append(box)
         else:
             box.drop()

@@ -108,6 +108,7 @@ VOC = {
     'a point': ('no area', lambda d: add_object(xml(d), box(50, 60, 50, 60))),
     'corners swapped': ('swapped corners', lambda d: add_object(xml(d), box(90, 95, 50, 60))),
     'one axis swapped': ('swapped corners', lambda d: add_object(xml(d), box(90, 60, 50, 95))),
+    'swapped and outside': ('swapped corners', lambda d: add_object(xml(d), box(450, 95, 400, 60))),
     'outside': ('outside the image', lambda d: add_object(xml(d), box(400, 60, 450, 95))),
     'a thousand million pixels away': ('outside the image', lambda d: add_object(xml(d), box(1e9, 1e9, 2e9, 2e9))),
     'beyond the border': ('beyond the image', lambda d: add_object(xml(d), box(200, 60, 350, 95))),
