@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -7,7 +8,6 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
-from ssd_plugin.models.heads.multibox_head import _labels
 from ssd_plugin.ops.boxes import encode
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
@@ -320,14 +320,20 @@ def test_unknown_predictor_is_refused():
         build_head(predictor='thick')
 
 
-def test_loss_path_compiles_without_a_graph_break():
-    head = build_head(matcher=dict(type='SSDMatcher', ignored='exclude'))
+PAIRS = dict(matcher=dict(type='ManyToManyMatcher', ignored='exclude'), loss_multibox=dict(type='ManyToManyLoss'))
+
+
+@pytest.mark.parametrize('options', [dict(matcher=dict(type='SSDMatcher', ignored='exclude')), PAIRS])
+def test_loss_path_compiles_without_a_graph_break(options):
+    head = build_head(**options)
     priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
 
     def loss(cls_scores, bbox_preds, boxes, classes, ignored):
-        matches = head.matcher(priors, boxes, classes >= 0, ignored)
-        targets = head._box_targets(priors, boxes, matches.clamp(min=0))
-        return head.loss_multibox(cls_scores, bbox_preds, _labels(matches, classes, 3), targets, 4)
+        if options is PAIRS:
+            targets = head._targets_of_pairs(priors, boxes, classes, ignored)
+        else:
+            targets = head._targets_of_priors(priors, boxes, classes, ignored, None)
+        return head.loss_multibox(cls_scores, bbox_preds, *targets, 4)
 
     inputs = (*head(features()), torch.tensor([OBJECTS[0]] * 2), torch.tensor([[0, 2], [1, -1]]), torch.zeros(2, 2, dtype=torch.bool))
     compiled = torch.compile(loss, fullgraph=True, backend='eager')
@@ -335,8 +341,9 @@ def test_loss_path_compiles_without_a_graph_break():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU to wait for')
-def test_loss_does_not_wait_for_the_gpu():
-    head = build_head().cuda()
+@pytest.mark.parametrize('options', [dict(), PAIRS])
+def test_loss_does_not_wait_for_the_gpu(options):
+    head = build_head(**options).cuda()
     feats = [feat.cuda() for feat in features()]
     objects = [instances.to('cuda') for instances in ground_truth(*OBJECTS)]
     outputs = head(feats)
@@ -371,3 +378,26 @@ def test_normalizer_is_the_mean_over_ranks(monkeypatch):
     torch.testing.assert_close(shared['loss_cls'] * 2, alone['loss_cls'])
 
 
+
+
+def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
+    cfg = Config.fromfile(CONFIGS / 'ssd300_manytomany_coco.py').model.bbox_head
+    head = MODELS.build(cfg)
+    priors = torch.cat(head.prior_generator.grid_priors(head.prior_generator.featmap_sizes, device='cpu'))
+    chosen = priors[5000]
+    # Two objects of different classes at one prior's place, a crowd far away, and an image without objects.
+    objects = [InstanceData(bboxes=torch.stack([chosen, chosen + 2]), labels=torch.tensor([3, 7])),
+               InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))]
+    ignored = [InstanceData(bboxes=torch.tensor([[0., 0., 60., 60.]]), labels=torch.tensor([1])), objects[1]]
+    sizes = list(zip(head.prior_generator.num_base_priors, head.prior_generator.featmap_sizes))
+    cls_maps = [torch.zeros(2, a * 81, *size, requires_grad=True) for a, size in sizes]
+    box_maps = [torch.zeros(2, a * 4, *size, requires_grad=True) for a, size in sizes]
+    losses = head.loss_by_feat(cls_maps, box_maps, objects, [{}] * 2, ignored)
+    assert set(losses) == {'loss_cls', 'loss_no_match', 'loss_bbox'}
+    assert losses['loss_cls'].item() == pytest.approx(math.log(81), rel=1e-5)
+    assert losses['loss_no_match'].item() == pytest.approx(3 * math.log(81), rel=1e-5)
+    sum(losses.values()).backward()
+    assert all(m.grad[1].abs().sum() == 0 for m in cls_maps + box_maps)
+    gradients = torch.cat([m.grad[0].view(-1, 81, *m.shape[-2:]).permute(2, 3, 0, 1).reshape(-1, 81) for m in cls_maps])
+    # Both classes are wanted of the prior that serves both.
+    assert gradients[5000, 3] < 0 and gradients[5000, 7] < 0 and gradients[5000, 5] > 0

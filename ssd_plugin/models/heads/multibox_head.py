@@ -16,6 +16,7 @@ from ssd_plugin.ops.candidates import Candidates
 from ssd_plugin.ops.detections import detect
 from ssd_plugin.ops.levels import at_least_float32, flatten_levels
 from ssd_plugin.ops.matching import BACKGROUND, IGNORED
+from ssd_plugin.ops.pairs import Pairs
 
 
 @MODELS.register_module()
@@ -124,15 +125,30 @@ class MultiBoxHead(BaseDenseHead):
         """Losses of a batch; the outputs of :meth:`forward` and the ground truth as MMDetection passes it.
 
         Returns:
-            ``loss_cls`` and ``loss_bbox``, scalars.
+            ``loss_cls`` and ``loss_bbox``, scalars, and what else the loss has.
         """
         priors = self._priors(cls_scores)
         with torch.no_grad():
             boxes, classes, ignored, lengths = _pad_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
-            matches = self.matcher(priors, boxes, classes >= 0, ignored, lengths)  # (B, P)
-            labels = _labels(matches, classes, self.num_outputs - 1)
-            box_targets = self._box_targets(priors, boxes, matches.clamp(min=0))
-        return self.loss_multibox(cls_scores, bbox_preds, labels, box_targets, self.num_outputs, self.class_order_tensor)
+            if hasattr(self.matcher, 'pairs'):
+                targets = self._targets_of_pairs(priors, boxes, classes, ignored)
+            else:
+                targets = self._targets_of_priors(priors, boxes, classes, ignored, lengths)
+        return self.loss_multibox(cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor)
+
+    def _targets_of_priors(self, priors: Tensor, boxes: Tensor, classes: Tensor, ignored: Tensor | None,
+                           lengths: list[int]) -> tuple[Tensor, Tensor]:
+        """Labels ``(B, P)`` and offsets ``(B, P, 4)`` for a matcher that gives each prior one object at most."""
+        matches = self.matcher(priors, boxes, classes >= 0, ignored, lengths)  # (B, P)
+        return _labels(matches, classes, self.num_outputs - 1), self._box_targets(priors, boxes, matches.clamp(min=0))
+
+    def _targets_of_pairs(self, priors: Tensor, boxes: Tensor, classes: Tensor,
+                          ignored: Tensor | None) -> tuple[Pairs, Tensor, Tensor, Tensor | None]:
+        """Pairs, their labels ``(K,)`` and offsets ``(K, 4)``, and which priors are no negatives, for a matcher that gives pairs."""
+        pairs, uncounted = self.matcher.pairs(priors, boxes, classes >= 0, ignored)
+        labels = classes[pairs.image, pairs.object].clamp(min=0)
+        targets = self.bbox_coder.encode(priors[pairs.prior], boxes[pairs.image, pairs.object])
+        return pairs, labels, targets, uncounted
 
     def _box_targets(self, priors: Tensor, boxes: Tensor, index: Tensor) -> Tensor:
         """Offsets ``(B, P, 4)`` of the box ``(B, G, 4)`` that ``index`` ``(B, P)`` names for each prior."""

@@ -1,3 +1,4 @@
+from .many_to_many_loss import ManyToManyLoss
 from .multibox_loss import MultiBoxLoss
 
-__all__ = ['MultiBoxLoss']
+__all__ = ['ManyToManyLoss', 'MultiBoxLoss']

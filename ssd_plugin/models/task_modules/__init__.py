@@ -1,5 +1,6 @@
+from .many_to_many_matcher import ManyToManyMatcher
 from .ssd_matcher import SSDMatcher
 from .ssd_prior_generator import SSDPriorGenerator
 from .variance_bbox_coder import VarianceBBoxCoder
 
-__all__ = ['SSDMatcher', 'SSDPriorGenerator', 'VarianceBBoxCoder']
+__all__ = ['ManyToManyMatcher', 'SSDMatcher', 'SSDPriorGenerator', 'VarianceBBoxCoder']

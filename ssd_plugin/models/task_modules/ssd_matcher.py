@@ -23,8 +23,7 @@ class SSDMatcher:
     """
 
     def __init__(self, iou_threshold: float = 0.5, unique: bool = False, ignored: str = 'exclude', ignored_iof: float = 0.5):
-        if ignored not in ('match', 'exclude', 'background'):
-            raise ValueError(f"ignored must be 'match', 'exclude' or 'background', got {ignored!r}")
+        check_ignored(ignored)
         self.iou_threshold = iou_threshold
         self.unique = unique
         self.ignored = ignored
@@ -55,3 +54,9 @@ class SSDMatcher:
             uncounted = priors_in_regions(priors, boxes, valid & ignored, self.ignored_iof)
             matches = torch.where((matches == BACKGROUND) & uncounted, IGNORED, matches)
         return matches
+
+
+def check_ignored(ignored: str) -> None:
+    """Raise ValueError for what is no way to treat objects with an ignore flag."""
+    if ignored not in ('match', 'exclude', 'background'):
+        raise ValueError(f"ignored must be 'match', 'exclude' or 'background', got {ignored!r}")
