@@ -1,3 +1,3 @@
-from . import hooks
+from . import hooks, pooled_optim_wrapper
 
-__all__ = ['hooks']
+__all__ = ['hooks', 'pooled_optim_wrapper']

@@ -19,12 +19,16 @@ class ManyToManyLoss(nn.Module):
         neg_pos_ratio: negatives per pair, in each image.
         alpha: weight of the localisation loss.
         beta: error at which smooth L1 turns from square to straight.
+
+    Attributes:
+        num_positives: N of the last batch, scalar.
     """
 
     def __init__(self, neg_pos_ratio: float = 3., alpha: float = 1., beta: float = 1.):
         super().__init__()
         self.neg_pos_ratio = neg_pos_ratio
         self.alpha = alpha
+        self.num_positives: Tensor | None = None
         self.beta = beta
 
     def forward(self, cls_maps: Sequence[Tensor], box_maps: Sequence[Tensor], pairs: Pairs, labels: Tensor, box_targets: Tensor,
@@ -36,6 +40,7 @@ class ManyToManyLoss(nn.Module):
         """
         sums = many_to_many_loss(cls_maps, box_maps, pairs, labels, box_targets, uncounted, num_outputs, class_order, self.neg_pos_ratio,
                                  self.beta)
-        normalizer = reduce_mean(sums.num_pairs.float()).clamp(min=1.)
+        self.num_positives = reduce_mean(sums.num_pairs.float())
+        normalizer = self.num_positives.clamp(min=1.)
         return dict(
             loss_cls=sums.cls / normalizer, loss_no_match=sums.no_match / normalizer, loss_bbox=self.alpha * sums.bbox / normalizer)

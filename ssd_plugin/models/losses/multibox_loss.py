@@ -21,6 +21,9 @@ class MultiBoxLoss(nn.Module):
         beta: error at which smooth L1 turns from square to straight.
         mining: ``'background'`` or ``'foreground'``; see :func:`ssd_plugin.ops.multibox_loss.multibox_loss`.
         negatives_if_empty: negatives mined from an image without positives.
+
+    Attributes:
+        num_positives: N of the last batch, scalar.
     """
 
     def __init__(self,
@@ -31,6 +34,7 @@ class MultiBoxLoss(nn.Module):
                  negatives_if_empty: int = 0):
         super().__init__()
         self.alpha = alpha
+        self.num_positives: Tensor | None = None
         self.options = dict(neg_pos_ratio=neg_pos_ratio, beta=beta, mining=mining, negatives_if_empty=negatives_if_empty)
 
     def forward(self,
@@ -53,5 +57,6 @@ class MultiBoxLoss(nn.Module):
             ``loss_cls`` and ``loss_bbox``, scalars.
         """
         sums = multibox_loss(cls_maps, box_maps, labels, box_targets, num_outputs, class_order, **self.options)
-        normalizer = reduce_mean(sums.num_positives.float()).clamp(min=1.)
+        self.num_positives = reduce_mean(sums.num_positives.float())
+        normalizer = self.num_positives.clamp(min=1.)
         return dict(loss_cls=sums.cls / normalizer, loss_bbox=self.alpha * sums.bbox / normalizer)
