@@ -1,5 +1,6 @@
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -327,13 +328,10 @@ PAIRS = dict(matcher=dict(type='ManyToManyMatcher', ignored='exclude'), loss_mul
 def test_loss_path_compiles_without_a_graph_break(options):
     head = build_head(**options)
     priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
+    targets_of = head._targets_of_pairs if options is PAIRS else partial(head._targets_of_priors, lengths=None)
 
     def loss(cls_scores, bbox_preds, boxes, classes, ignored):
-        if options is PAIRS:
-            targets = head._targets_of_pairs(priors, boxes, classes, ignored)
-        else:
-            targets = head._targets_of_priors(priors, boxes, classes, ignored, None)
-        return head.loss_multibox(cls_scores, bbox_preds, *targets, 4)
+        return head.loss_multibox(cls_scores, bbox_preds, *targets_of(priors, boxes, classes, ignored), 4)
 
     inputs = (*head(features()), torch.tensor([OBJECTS[0]] * 2), torch.tensor([[0, 2], [1, -1]]), torch.zeros(2, 2, dtype=torch.bool))
     compiled = torch.compile(loss, fullgraph=True, backend='eager')
