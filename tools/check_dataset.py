@@ -113,13 +113,15 @@ def main() -> bool:
             checked = list(sources.of_path(args.data, args.images, sources.classes_of(cfg) if cfg else None))
     except sources.UnknownLayout as error:
         raise UserError(str(error)) from error
-    found, pictures, boxes = [], 0, 0
+    found, files, pictures, boxes = [], {}, 0, 0
     for name, annotations in checked:
         objects = sum(len(picture.boxes) for picture in annotations.pictures)
         print(f'{name}: {len(annotations.pictures)} images, {objects} objects')
         pictures, boxes = pictures + len(annotations.pictures), boxes + objects
-        files = {} if args.skip_files else read_all(picture.path for picture in annotations.pictures)
+        if not args.skip_files:
+            files |= read_all(picture.path for picture in annotations.pictures if picture.path not in files)
         found += faults.find(annotations, files, args.few)
+    found += faults.same_pictures((picture for _, annotations in checked for picture in annotations.pictures), files)
     show(found, args.max_listed)
     compare_with_priors(args.config or DEFAULT_CONFIG, checked, args.picture)
     if args.fix:

@@ -1,5 +1,6 @@
 """What can be wrong with a data set, whatever its format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
 from collections import Counter
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +17,7 @@ NESTED = {('train', 'trainval'), ('trainval', 'val')}
 
 
 def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> list[Fault]:
-    """All faults of a data set, those of reading it first.
+    """All faults of a data set, those of reading it first; pictures given twice are for :func:`same_pictures`.
 
     Args:
         annotations: as read.
@@ -30,11 +31,12 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
         size = files[picture.path].size if picture.path in files else None
         faults += _box_faults(picture, size or picture.size, annotations.first_pixel)
         faults += _repeated(picture)
+        faults += _overlapping(picture)
         if known:
             faults += [fault for box in picture.boxes for fault in _class_faults(box, known)]
         if not picture.boxes:
             faults.append(Fault('no objects', picture.where, f'{picture.path.name} has no objects; most configs leave it out'))
-    return faults + _same_pictures(annotations, files) + _few_objects(annotations, few)
+    return faults + _few_objects(annotations, few)
 
 
 def _file_faults(picture: Picture, facts: FileFacts | None) -> list[Fault]:
@@ -117,19 +119,27 @@ def _class_faults(box: Box, known: set[str]) -> list[Fault]:
     return [Fault('unknown class', box.where, f'{box.name!r} is no class of the config' + (f'; {meant!r} is meant?' if meant else ''))]
 
 
-def _same_pictures(annotations: Annotations, files: dict[Path, FileFacts]) -> list[Fault]:
-    """Files with the same bytes, and images in two splits that should share none."""
+def _overlapping(picture: Picture) -> list[Fault]:
+    """An image in two splits that should share none."""
+    pairs = [pair for pair in combinations(sorted(picture.splits), 2) if pair not in NESTED]
+    return [Fault('in two splits', picture.where, f'{picture.path.name} is in {" and in ".join(pairs[0])}')] if pairs else []
+
+
+def same_pictures(pictures: Iterable[Picture], files: dict[Path, FileFacts]) -> list[Fault]:
+    """Files of other names with the same bytes; of one data set, or of several that should share none.
+
+    Args:
+        pictures: of all of them.
+        files: what is known of the image files.
+    """
     faults, first = [], {}
-    for picture in annotations.pictures:
-        overlapping = [pair for pair in combinations(sorted(picture.splits), 2) if pair not in NESTED]
-        if overlapping:
-            faults.append(Fault('in two splits', picture.where, f'{picture.path.name} is in {" and in ".join(overlapping[0])}'))
+    for picture in pictures:
         digest = files[picture.path].digest if picture.path in files else None
         if digest is None:
             continue
-        if digest in first and first[digest].path != picture.path:
-            faults.append(Fault('same picture twice', picture.where, f'{picture.path.name} has the same bytes as {first[digest].path.name}'))
-        first.setdefault(digest, picture)
+        earlier = first.setdefault(digest, picture.path)
+        if earlier != picture.path:
+            faults.append(Fault('same picture twice', picture.where, f'{picture.path} has the same bytes as {earlier}'))
     return faults
 
 

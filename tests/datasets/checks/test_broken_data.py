@@ -21,11 +21,11 @@ def data(shapes, tmp_path):
 
 
 def check(path, images=None, classes=None, few=0):
-    found, annotations = [], []
-    for _, read in sources.of_path(path, images, classes):
-        found += faults.find(read, read_all(picture.path for picture in read.pictures), few)
-        annotations.append(read)
-    return found, annotations
+    annotations = [read for _, read in sources.of_path(path, images, classes)]
+    pictures = [picture for read in annotations for picture in read.pictures]
+    files = read_all(picture.path for picture in pictures)
+    found = [fault for read in annotations for fault in faults.find(read, files, few)]
+    return found + faults.same_pictures(pictures, files), annotations
 
 
 def kinds(found):
@@ -217,6 +217,16 @@ def test_json_that_cannot_be_read(data, text):
     path = data / 'instances_train.json'
     path.write_bytes(text.encode('latin-1'))
     assert kinds(check(path)[0]) == {'unreadable annotation': 1}
+
+
+def test_a_picture_of_one_json_file_in_another_is_found(data):
+    train, test = (json.loads((data / f'instances_{split}.json').read_text()) for split in ('train', 'test'))
+    for folder in ('Annotations', 'ImageSets'):
+        shutil.rmtree(data / folder)
+    copy, original = (data / 'JPEGImages' / content['images'][0]['file_name'] for content in (test, train))
+    shutil.copy(original, copy)
+    found, _ = check(data)
+    assert kinds(found) == {'same picture twice': 1} and str(copy) in found[0].text + found[0].where and str(original) in found[0].text
 
 
 def test_classes_with_few_objects_are_mentioned(data):
