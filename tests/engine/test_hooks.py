@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmdet.registry import DATASETS, HOOKS
+from mmdet.registry import DATASETS, HOOKS, TRANSFORMS
 from ssd_plugin.engine.user_errors import UserError
 from torch import nn
 
@@ -87,3 +87,21 @@ def test_channels_last_keeps_the_numbers_and_changes_the_layout():
 def test_keeping_host_memory_is_harmless():
     HOOKS.build(dict(type='KeepHostMemoryHook')).before_run(SimpleNamespace())
     assert torch.ones(2**26).sum() == 2**26
+
+
+def test_skipped_images_are_reported_once_as_they_grow(caplog):
+    step = TRANSFORMS.build(dict(type='LoadEncodedImage'))
+    dataset = SimpleNamespace(get_data_info=None, pipeline=SimpleNamespace(transforms=[step]))
+    plain = SimpleNamespace(get_data_info=None)
+    runner = SimpleNamespace(
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset, plain])), logger=logging.getLogger('hook'), iter=9)
+    hook = HOOKS.build(dict(type='SkippedImagesHook', interval=10))
+    with caplog.at_level(logging.WARNING, 'hook'):
+        hook.after_train_iter(runner, 9)
+        assert not caplog.text
+        step.counts[0] += torch.tensor([10, 0])
+        step.counts[3] += torch.tensor([20, 2])
+        hook.after_train_iter(runner, 9)
+        assert caplog.text.count('2 of the 30 images read so far') == 1
+        hook.after_train(runner)
+        assert caplog.text.count('images read so far') == 1

@@ -29,7 +29,8 @@ class SkippedImagesHook(Hook):
         self._report(runner)
 
     def _report(self, runner: Runner) -> None:
-        steps = [step for dataset in unwrapped(runner.train_dataloader.dataset) for step in dataset.pipeline.transforms]
+        pipelines = [getattr(dataset, 'pipeline', None) for dataset in unwrapped(runner.train_dataloader.dataset)]
+        steps = [step for pipeline in pipelines for step in getattr(pipeline, 'transforms', ())]
         counts = [step.counts.sum(dim=0) for step in steps if hasattr(step, 'counts')]
         read, skipped = sum(counts).tolist() if counts else (0, 0)
         if skipped > self._reported:
