@@ -73,11 +73,10 @@ def stages(dataset: BaseDataset, index: int, seed: int) -> Tensor:
             results = step(before)
         else:
             results = step(results)
-        if results is None or 'img' not in results:
-            if results is None or 'data_samples' in results:
-                break
-            continue
-        show(type(step).__name__)
+        if results is None or 'data_samples' in results:
+            break
+        if 'img' in results:
+            show(type(step).__name__)
     return _grid(pictures, len(pictures))
 
 
@@ -95,13 +94,12 @@ def _window(results: dict, window: Sequence[float], meta: dict) -> Tensor:
     left, top = max(-x1, 0), max(-y1, 0)
     world = cv2.copyMakeBorder(results['img'], top, max(y2 - height, 0), left, max(x2 - width, 0), cv2.BORDER_CONSTANT, value=(128, ) * 3)
     boxes = torch.as_tensor(get_box_tensor(results['gt_bboxes'])) + torch.tensor([left, top, left, top])
-    image = picture(torch.from_numpy(world[..., ::-1].transpose(2, 0, 1).copy()), boxes, results['gt_bboxes_labels'].tolist(), meta)
-    factor = HEIGHT / world.shape[0]
-    place = torch.tensor([[x1 + left, y1 + top, x2 + left, y2 + top]]) * factor + torch.tensor([0, TITLE, 0, TITLE])
-    return _titled(draw_bounding_boxes(image, place.clamp(min=0), colors='white', width=4)[:, TITLE:], 'the window chosen')
+    image = _drawn(torch.from_numpy(world[..., ::-1].transpose(2, 0, 1).copy()), boxes, results['gt_bboxes_labels'].tolist(), meta)
+    place = torch.tensor([[x1 + left, y1 + top, x2 + left, y2 + top]]) * (HEIGHT / world.shape[0])
+    return _titled(draw_bounding_boxes(image, place.clamp(min=0), colors='white', width=4), 'the window chosen')
 
 
-def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: str = '') -> Tensor:
+def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: str) -> Tensor:
     """An image in the height shown, with boxes and class names, below its title.
 
     Args:
@@ -111,6 +109,10 @@ def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: 
         meta: with ``classes`` and perhaps ``palette``.
         title: above it.
     """
+    return _titled(_drawn(image, boxes, labels, meta), title)
+
+
+def _drawn(image: Tensor, boxes: Tensor, labels: list[int], meta: dict) -> Tensor:
     factor = HEIGHT / image.shape[1]
     size = [HEIGHT, max(round(image.shape[2] * factor), 1)]
     image = torch.nn.functional.interpolate(image[None], size=size, mode='bilinear', antialias=True)[0]
@@ -119,7 +121,7 @@ def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: 
     if labels:
         names = [meta['classes'][label] for label in labels]
         image = draw_bounding_boxes(image, boxes * factor, names, colors=colors, width=2)
-    return _titled(image, title)
+    return image
 
 
 def _titled(image: Tensor, title: str) -> Tensor:

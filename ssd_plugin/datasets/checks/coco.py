@@ -5,13 +5,15 @@ from pathlib import Path
 
 from .records import Annotations, Box, Fault, Picture
 
+IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
 
-def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None) -> Annotations:
+
+def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None = None) -> Annotations:
     """Read an annotation file.
 
     Args:
         path: of the JSON file.
-        folder: of the images.
+        folder: of the images; ``None`` for the usual one that has the first of them.
         classes: known ones; ``None`` for all of its categories.
     """
     try:
@@ -27,7 +29,7 @@ def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None) -> An
         return _nothing(Fault('unreadable annotation', str(path), 'it lacks one of images, annotations and categories'))
 
     dropped: set[int] = set()  # Python's ids of entries
-    pictures, faults = _read_images(path, images, folder, dropped)
+    pictures, faults = _read_images(path, images, folder or _usual_folder(path, images), dropped)
     faults += _read_annotations(path, annotations, categories, pictures, dropped)
 
     def write(target: Path) -> None:
@@ -39,6 +41,14 @@ def read(path: Path, folder: Path, classes: tuple[str, ...] | None = None) -> An
 
     known = classes or tuple(category['name'] for category in categories)
     return Annotations(list(pictures.values()), faults, write, 0, known)
+
+
+def _usual_folder(path: Path, images: list[dict]) -> Path:
+    """Where the images of a JSON file are, by its first one."""
+    base = path.parent.parent if path.parent.name == 'annotations' else path.parent
+    candidates = [base / path.stem.removeprefix('instances_'), *(base / name for name in IMAGE_FOLDERS)]
+    first = images[0].get('file_name') if images else None
+    return next((folder for folder in candidates if first and (folder / first).is_file()), candidates[0])
 
 
 def _read_images(path: Path, images: list[dict], folder: Path, dropped: set[int]) -> tuple[dict[int, Picture], list[Fault]]:

@@ -12,6 +12,7 @@ from .records import Annotations, Box, Fault, Picture
 
 # Boxes may end this much beyond the image before it is worth a line: formats disagree about where a pixel begins.
 TOLERANCE = 1.
+NOT_READ = FileFacts()
 # Lists of images that share some by intention.
 NESTED = {('train', 'trainval'), ('trainval', 'val')}
 
@@ -27,9 +28,9 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
     faults = list(annotations.faults)
     known = annotations.classes and set(annotations.classes)
     for picture in annotations.pictures:
-        faults += _file_faults(picture, files.get(picture.path))
-        size = files[picture.path].size if picture.path in files else None
-        faults += _box_faults(picture, size or picture.size, annotations.first_pixel)
+        facts = files.get(picture.path, NOT_READ)
+        faults += _file_faults(picture, facts)
+        faults += _box_faults(picture, facts.size or picture.size, annotations.first_pixel)
         faults += _repeated(picture)
         faults += _overlapping(picture)
         if known:
@@ -39,8 +40,8 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
     return faults + _few_objects(annotations, few)
 
 
-def _file_faults(picture: Picture, facts: FileFacts | None) -> list[Fault]:
-    if facts is None:
+def _file_faults(picture: Picture, facts: FileFacts) -> list[Fault]:
+    if facts is NOT_READ:
         return []
     if facts.missing or facts.unreadable:
         picture.drop()
@@ -134,7 +135,7 @@ def same_pictures(pictures: Iterable[Picture], files: dict[Path, FileFacts]) -> 
     """
     faults, first = [], {}
     for picture in pictures:
-        digest = files[picture.path].digest if picture.path in files else None
+        digest = files.get(picture.path, NOT_READ).digest
         if digest is None:
             continue
         earlier = first.setdefault(digest, picture.path)

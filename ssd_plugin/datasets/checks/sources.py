@@ -1,5 +1,4 @@
 """Which annotations there are, in a folder or in a config."""
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,6 @@ from mmengine.config import Config
 from ..wrappers import configured_datasets
 from . import coco, voc
 from .records import Annotations
-
-IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
 
 
 class UnknownLayout(Exception):
@@ -37,18 +34,7 @@ def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | N
     for root in roots:
         yield root, voc.read(root, classes)
     for file in files:
-        yield file, coco.read(file, images or _image_folder(file), classes)
-
-
-def _image_folder(file: Path) -> Path:
-    """Where the images of a JSON file are, by its first one."""
-    base = file.parent.parent if file.parent.name == 'annotations' else file.parent
-    candidates = [base / file.stem.removeprefix('instances_'), *(base / name for name in IMAGE_FOLDERS)]
-    try:
-        first = json.loads(file.read_text(encoding='utf-8'))['images'][0]['file_name']
-    except (ValueError, KeyError, IndexError, TypeError, OSError):
-        return candidates[0]
-    return next((folder for folder in candidates if (folder / first).is_file()), candidates[0])
+        yield file, coco.read(file, images, classes)
 
 
 def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
