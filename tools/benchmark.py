@@ -64,9 +64,6 @@ def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.
     if args.case == 'train-step':
         return {'train-step, SSD300': cases.train_step(setting)}
     if args.case == 'pipeline':
-        # As in a worker of a loader.
-        cv2.setNumThreads(0)
-        torch.set_num_threads(1)
         return {'pipeline, an image': cases.pipeline(str(args.data))}
     if args.model == 'depthwise':
         return {'infer, depthwise 320x240': cases.infer(setting, 'ssd_plugin::ssd_depthwise_320x240_voc.py')}
@@ -144,14 +141,19 @@ def main() -> None:
 
 def measure(args: argparse.Namespace, device: torch.device) -> None:
     """Run the case, print its table, and write what is asked for."""
-    if args.threads:
+    if args.case == 'pipeline':
+        # As in a worker of a loader.
+        cv2.setNumThreads(0)
+        torch.set_num_threads(1)
+    elif args.threads:
         torch.set_num_threads(args.threads)
     slow = args.case == 'train-step' and device.type == 'cpu'
     batch = args.batch or (1 if args.case == 'infer' else 4 if slow else 32)
     rounds = args.rounds or (5 if slow else 1000 if args.case == 'pipeline' else 30)
     setting = Setting(batch, args.classes, args.objects, device, AMP.get(args.amp), args.channels_last, args.compile)
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} threads, {platform.machine()}'
-    print(f'torch {torch.__version__} on {device.type}: {name}; medians of {rounds} rounds and their quartiles')
+    shown = 'means' if args.case == 'pipeline' else 'medians and quartiles'
+    print(f'torch {torch.__version__} on {device.type}: {name}; {shown} of {rounds} rounds')
 
     results = []
     for value in SWEEPS[args.sweep] if args.sweep else [None]:
