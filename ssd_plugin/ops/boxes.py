@@ -63,6 +63,14 @@ def pairwise_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
 
 
+def elementwise_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+    """Jaccard overlap of each box ``(..., 4)`` with its partner ``(..., 4)``, as ``(...)`` in [0, 1]; 0 for two without area."""
+    low, high = torch.maximum(boxes1[..., :2], boxes2[..., :2]), torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    union = box_area(boxes1) + box_area(boxes2) - shared
+    return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
 def encode(priors: Tensor, boxes: Tensor, center_variance: float, size_variance: float) -> Tensor:
     """Offsets of boxes from priors: SSD paper, equation 2, over the variances of the original release.
 

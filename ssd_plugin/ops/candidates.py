@@ -32,17 +32,17 @@ class Candidates(NamedTuple):
         return self.take(order[self.image[order].sort(stable=True).indices])
 
 
-def likely_priors(cls_maps: Sequence[Tensor], num_outputs: int, background: int,
+def likely_priors(cls_maps: Sequence[Tensor], num_outputs: int, background: int | None,
                   score_threshold: float) -> tuple[Tensor, Tensor, Tensor] | None:
     """The priors that can have a class with the score.
 
     A class of confidence t leaves at most 1 - t to the background, so its score before the softmax is higher than the background's
-    by log(t / (1 - t)) at least.
+    by log(t / (1 - t)) at least. A sigmoid is the softmax beside a background whose score is 0.
 
     Args:
         cls_maps: per level, scores before the softmax ``(B, A * K, H, W)``.
         num_outputs: K.
-        background: which of the K outputs is the background.
+        background: which of the K outputs is the background; ``None`` for sigmoids without one.
         score_threshold: t.
 
     Returns:
@@ -53,17 +53,22 @@ def likely_priors(cls_maps: Sequence[Tensor], num_outputs: int, background: int,
     # Less than that, as sums are rounded.
     least = math.log(score_threshold / max(1 - score_threshold, 1e-6)) - 1e-3
     others = slice(1, None) if background == 0 else slice(0, background)
+
+    def passed(outputs: Tensor, dim: int) -> Tensor:
+        best = outputs.movedim(dim, 0)[others].amax(dim=0)
+        return (best if background is None else best - outputs.select(dim, background)) >= least
+
     views, masks = [], []
     for m in cls_maps:
         batch, channels, height, width = m.shape
         priors, cells = channels // num_outputs, height * width
         if m.is_contiguous():
             view = m.view(batch, priors, num_outputs, cells)
-            masks.append((view[:, :, others].amax(dim=2) - view[:, :, background] >= least).transpose(1, 2))
+            masks.append(passed(view, 2).transpose(1, 2))
             views.append(view.permute(0, 3, 1, 2))
         else:  # channels last
             views.append(m.permute(0, 2, 3, 1).reshape(batch, cells, priors, num_outputs))
-            masks.append(views[-1][..., others].amax(dim=-1) - views[-1][..., background] >= least)
+            masks.append(passed(views[-1], -1))
     if sum(mask.sum() for mask in masks) > FEW * sum(mask.numel() for mask in masks):
         return None
     found, start = [], 0

@@ -36,17 +36,18 @@ def detect(cls_maps: Sequence[Tensor],
            score_threshold: float,
            top_k: int,
            iou_threshold: float | None,
-           max_per_image: int) -> list[Detections]:
+           max_per_image: int,
+           use_sigmoid: bool = False) -> list[Detections]:
     """Detections of a batch.
 
-    Of a trained network nearly all priors are background. They are left out by a comparison of scores before the softmax, which is
-    then of the others only. Where too many are left, as of an untrained network, only the best candidates of each image are looked
+    Of a trained network nearly all priors are background. They are left out by a comparison of scores before the softmax or sigmoid, which
+    is then of the others only. Where too many are left, as of an untrained network, only the best candidates of each image are looked
     at: suppression goes from the highest score down, so what comes after the last detection wanted cannot change it.
 
     Args:
         cls_maps: per level, class scores before the softmax ``(B, A * K, H, W)``, A the priors of a cell.
         class_order: of the K outputs of a prior those that are classes, in the order of their labels, then the others; the last
-            is the background.
+            is the background, unless ``use_sigmoid``.
         num_classes: number of classes C.
         boxes_of: gives, for N candidates, their boxes ``(N, 4)`` in corner form, and a mask ``(N,)`` of those to use, ``None`` for
             all.
@@ -54,6 +55,7 @@ def detect(cls_maps: Sequence[Tensor],
         top_k: number of priors kept per image and class before suppression; below 0 for all.
         iou_threshold: of two boxes of a class that overlap by more, the lower score goes; ``None`` keeps all.
         max_per_image: number of detections kept in an image; below 0 for all.
+        use_sigmoid: the confidences are the sigmoids of the scores, and the background has no output.
 
     Returns:
         B :class:`Detections`.
@@ -62,13 +64,14 @@ def detect(cls_maps: Sequence[Tensor],
     classes = list(class_order[:num_classes])
     if classes == list(range(classes[0], classes[0] + num_classes)):
         classes = slice(classes[0], classes[0] + num_classes)  # no copy
-    likely = likely_priors(cls_maps, num_outputs, class_order[-1], score_threshold)
+    likely = likely_priors(cls_maps, num_outputs, None if use_sigmoid else class_order[-1], score_threshold)
+    confidences = torch.sigmoid if use_sigmoid else partial(torch.softmax, dim=-1)
     if likely is None:
-        scores = at_least_float32(flatten_levels(cls_maps, num_outputs)).softmax(dim=-1)[..., classes]
+        scores = confidences(at_least_float32(flatten_levels(cls_maps, num_outputs)))[..., classes]
         select = partial(select_candidates, scores, score_threshold)
     else:
         image, prior, logits = likely
-        scores = logits.softmax(dim=-1)[:, classes]
+        scores = confidences(logits)[:, classes]
         place, label = (scores >= score_threshold).nonzero(as_tuple=True)
         found = Candidates(image[place], scores[place, label], label, prior[place]).sorted()
         select = partial(best_candidates, found)

@@ -2,13 +2,14 @@
 
 No value is read back from the device, and no list of priors is made: every prior is computed, and a mask says which count.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .box_losses import box_loss as box_errors
 from .levels import at_least_float32, flatten_levels
 
 # A float32 is a sign and 31 bits; the hardest priors are found by this many of them at a time.
@@ -18,7 +19,7 @@ DIGITS = (11, 11, 10)
 class LossSums(NamedTuple):
     """What one batch adds up to, before it is divided by the number of positives."""
     cls: Tensor  # scalar: cross-entropy over positives and mined negatives
-    bbox: Tensor  # scalar: smooth L1 over positives
+    bbox: Tensor  # scalar: errors of the boxes over positives
     num_positives: Tensor  # scalar, int64
 
 
@@ -31,8 +32,10 @@ def multibox_loss(cls_maps: Sequence[Tensor],
                   neg_pos_ratio: float = 3.,
                   beta: float = 1.,
                   mining: str = 'background',
-                  negatives_if_empty: int = 0) -> LossSums:
-    """Cross-entropy with hard-negative mining, and smooth L1, summed over the batch. All in float32 at least.
+                  negatives_if_empty: int = 0,
+                  box_loss: str = 'smooth_l1',
+                  decode: Callable[[Tensor], Tensor] | None = None) -> LossSums:
+    """Cross-entropy with hard-negative mining, and the error of the boxes, summed over the batch. All in float32 at least.
 
     Args:
         cls_maps: per level, class scores before the softmax ``(B, A * K, H, W)``, A the priors of a cell and K ``num_outputs``.
@@ -46,6 +49,8 @@ def multibox_loss(cls_maps: Sequence[Tensor],
         mining: what makes a negative hard: ``'background'``, the cross-entropy of its background class (original release), or
             ``'foreground'``, its highest confidence in any other class.
         negatives_if_empty: negatives mined from an image without positives.
+        box_loss: error of the boxes; see :func:`ssd_plugin.ops.box_losses.box_loss`.
+        decode: boxes from offsets, for a ``box_loss`` by overlap.
 
     Returns:
         :class:`LossSums`.
@@ -62,9 +67,7 @@ def multibox_loss(cls_maps: Sequence[Tensor],
 
     loss_cls = torch.where(counted, losses, 0.).sum()
     deltas = flatten_levels([at_least_float32(m) for m in box_maps], 4)
-    # An error of nothing where nothing is to be predicted.
-    targets = torch.where(positive.unsqueeze(-1), box_targets, deltas.detach())
-    loss_bbox = F.smooth_l1_loss(deltas, targets, reduction='sum', beta=beta)
+    loss_bbox = box_errors(deltas, box_targets, positive, box_loss, beta, decode)
     return LossSums(loss_cls, loss_bbox, num_positive.sum())
 
 

@@ -34,6 +34,9 @@ THEIR_PRIORS = dict(
 THEIR_CODER = dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2])
 
 
+FOCAL = dict(use_sigmoid=True, loss_multibox=dict(type='FocalMultiBoxLoss', quality=True, box_loss='diou'))
+
+
 def build_head(**options):
     head = MODELS.build({**copy.deepcopy(HEAD), 'test_cfg': TEST_CFG, **options})
     head.init_weights()
@@ -104,6 +107,12 @@ def test_alpha_weighs_the_boxes_alone():
     one, two = (h.loss_by_feat(*h(feats), ground_truth(*OBJECTS), metas()) for h in (head, doubled))
     torch.testing.assert_close(two['loss_bbox'], 2 * one['loss_bbox'])
     torch.testing.assert_close(two['loss_cls'], one['loss_cls'])
+    for losses in (one, two):
+        sum(losses.values()).backward()
+    for ours, theirs in zip(doubled.reg_convs.parameters(), head.reg_convs.parameters()):
+        torch.testing.assert_close(ours.grad, 2 * theirs.grad)
+    for ours, theirs in zip(doubled.cls_convs.parameters(), head.cls_convs.parameters()):
+        torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 @pytest.mark.parametrize('images', [([], []), ([[5., 5., 5., 5.]], [])])
@@ -339,7 +348,7 @@ def test_loss_path_compiles_without_a_graph_break(options):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU to wait for')
-@pytest.mark.parametrize('options', [dict(), PAIRS])
+@pytest.mark.parametrize('options', [dict(), PAIRS, FOCAL])
 def test_loss_does_not_wait_for_the_gpu(options):
     head = build_head(**options).cuda()
     feats = [feat.cuda() for feat in features()]
@@ -371,10 +380,9 @@ def test_detector_trains_predicts_and_gives_tensors():
 def test_normalizer_is_the_mean_over_ranks(monkeypatch):
     head, feats = build_head(), features()
     alone = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
-    monkeypatch.setattr('ssd_plugin.models.losses.multibox_loss.reduce_mean', lambda value: value * 2)
+    monkeypatch.setattr('ssd_plugin.models.losses.normalized_loss.reduce_mean', lambda value: value * 2)
     shared = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
     torch.testing.assert_close(shared['loss_cls'] * 2, alone['loss_cls'])
-
 
 
 
@@ -399,3 +407,69 @@ def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
     gradients = torch.cat([m.grad[0].view(-1, 81, *m.shape[-2:]).permute(2, 3, 0, 1).reshape(-1, 81) for m in cls_maps])
     # Both classes are wanted of the prior that serves both.
     assert gradients[5000, 3] < 0 and gradients[5000, 7] < 0 and gradients[5000, 5] > 0
+
+
+@pytest.mark.parametrize('quality', [False, True])
+def test_a_head_with_sigmoids_has_an_output_for_each_class_and_none_for_the_background(quality):
+    head = build_head(use_sigmoid=True, loss_multibox=dict(type='FocalMultiBoxLoss', quality=quality, box_loss='giou'))
+    feats = features()
+    logits, deltas = head(feats)
+    assert [m.shape[1] for m in logits] == [3 * 4] * 2
+    # It begins sure of nothing, so that the background does not swamp the first losses.
+    assert all((conv[-1].bias.sigmoid() - 0.01).abs().max() < 1e-6 for conv in head.cls_convs)
+    losses = head.loss_by_feat(logits, deltas, ground_truth(*OBJECTS), metas())
+    assert set(losses) == {'loss_cls', 'loss_bbox'} and all(0 < loss < 10 for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in head.parameters())
+    nothing = head.loss_by_feat(*head(feats), ground_truth([], []), metas())
+    # Without an object the background is learned still.
+    assert nothing['loss_cls'] > 0 and nothing['loss_bbox'] == 0
+    scores = torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, 3) for m in logits], 1).sigmoid()
+    found = head.predict_by_feat(logits, deltas, metas(), ConfigDict(TEST_CFG, score_thr=0., max_per_img=5))
+    assert [image.scores.max().item() for image in found] == pytest.approx(scores.flatten(1).amax(1).tolist())
+
+
+@pytest.mark.parametrize('kind', ['giou', 'diou', 'ciou'])
+@pytest.mark.parametrize('coder', [dict(type='VarianceBBoxCoder'), THEIR_CODER])
+def test_losses_of_decoded_boxes_fall_as_the_boxes_come_closer(kind, coder):
+    head, feats = build_head(bbox_coder=coder, loss_multibox=dict(type='MultiBoxLoss', box_loss=kind)), features()
+    optimizer = torch.optim.Adam(head.reg_convs.parameters(), lr=0.03)
+    values = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        values.append(head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())['loss_bbox'])
+        values[-1].backward()
+        optimizer.step()
+    assert values[-1] < 0.2 * values[0]
+
+
+def test_a_learned_alpha_settles_at_one_over_the_localisation_loss():
+    head, feats = build_head(loss_multibox=dict(type='MultiBoxLoss', alpha='learned')), features()
+    fixed = build_head()
+    fixed.load_state_dict(head.state_dict(), strict=False)
+    log_alpha = head.loss_multibox.log_alpha
+
+    def losses():
+        return head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+
+    # At first it is 1, and its gradient that of alpha L - log alpha.
+    first, expected = losses(), fixed.loss_by_feat(*fixed(feats), ground_truth(*OBJECTS), metas())
+    torch.testing.assert_close(first['loss_bbox'], expected['loss_bbox'])
+    sum(first.values()).backward()
+    torch.testing.assert_close(log_alpha.grad, first['loss_bbox'].detach() - 1)
+    optimizer = torch.optim.SGD([log_alpha], lr=0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        sum(losses().values()).backward()
+        optimizer.step()
+    torch.testing.assert_close(log_alpha.exp(), 1 / expected['loss_bbox'], rtol=1e-3, atol=0)
+    # A batch without objects teaches it nothing.
+    optimizer.zero_grad()
+    nothing = head.loss_by_feat(*head(feats), ground_truth([], []), metas())
+    sum(nothing.values()).backward()
+    assert log_alpha.grad == 0 and all(loss == 0 for loss in nothing.values())
+
+
+def test_alpha_must_be_a_number_or_learned():
+    with pytest.raises(ValueError, match="alpha must be a number or 'learned', got 'auto'"):
+        build_head(loss_multibox=dict(type='MultiBoxLoss', alpha='auto'))

@@ -97,6 +97,24 @@ def test_maps_give_what_their_scores_give(seed, shift, order, channels_last, thr
     assert [row[0] for image in found for row in image] == pytest.approx([row[0] for image in expected for row in image])
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shift=st.sampled_from([0., -6., -60.]),
+    channels_last=st.booleans(),
+    threshold=st.sampled_from([0., 0.01, 0.5, 1.]))
+def test_maps_of_sigmoids_give_what_their_scores_give(seed, shift, channels_last, threshold):
+    torch.manual_seed(seed)
+    logits = torch.randn(3, 60, 4) + shift
+    logits[:, 5:9, 1] -= 2 * shift
+    boxes, order = random_boxes(3, 60), list(range(4))
+    expected = detect_one_by_one(logits.sigmoid(), boxes, threshold, 40, 0.45, 20)
+    found = numbered(
+        detect(maps_of(logits, channels_last), order, 4, lambda c: (boxes[c.image, c.prior], None), threshold, 40, 0.45, 20, True), boxes)
+    assert [[row[1:] for row in image] for image in found] == [[row[1:] for row in image] for image in expected]
+    assert [row[0] for image in found for row in image] == pytest.approx([row[0] for image in expected for row in image])
+
+
 def test_likely_priors_of_a_trained_network_are_few_and_of_an_untrained_one_all():
     logits = torch.randn(3, 60, 5)
     assert likely_priors(maps_of(logits, False), 5, 4, 0.01) is None

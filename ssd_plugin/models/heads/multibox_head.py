@@ -1,5 +1,6 @@
 """The head of SSD: class scores and box offsets for every prior, the loss, and the detections."""
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -7,6 +8,7 @@ from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import get_box_tensor, scale_boxes
+from mmengine.model import bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -32,6 +34,8 @@ class MultiBoxHead(BaseDenseHead):
         bbox_coder: config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
         matcher: config of the matching.
         loss_multibox: config of the loss.
+        use_sigmoid: whether a prior has one logistic output for each class and none for the background, as the focal losses want it,
+            rather than a softmax over classes and background.
         predictor: ``'dense'`` for 3x3 convolutions, ``'pointwise'`` for 1x1 convolutions, ``'separable'`` for a 3x3 depthwise and
             a 1x1 convolution, or a list of one of them per level.
         background: whether the background is the ``'last'`` output of a prior, as in MMDetection, or the ``'first'``, as in the
@@ -54,6 +58,7 @@ class MultiBoxHead(BaseDenseHead):
                  matcher: dict = dict(type='SSDMatcher'),
                  loss_multibox: dict = dict(type='MultiBoxLoss'),
                  predictor: str | Sequence[str] = 'dense',
+                 use_sigmoid: bool = False,
                  background: str = 'last',
                  unused_outputs: Sequence[int] = (),
                  norm_cfg: dict | None = None,
@@ -63,8 +68,9 @@ class MultiBoxHead(BaseDenseHead):
                  init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
-        self.num_outputs = num_classes + 1 + len(unused_outputs)
-        order = _class_order(self.num_outputs, background, unused_outputs)
+        self.use_sigmoid = use_sigmoid
+        self.num_outputs = num_classes + (0 if use_sigmoid else 1) + len(unused_outputs)
+        order = list(range(num_classes)) if use_sigmoid else _class_order(self.num_outputs, background, unused_outputs)
         self.class_order = order
         # On the device, for the loss; not needed where it changes nothing.
         reordered = order != list(range(self.num_outputs))
@@ -98,6 +104,14 @@ class MultiBoxHead(BaseDenseHead):
             return nn.Sequential(depthwise, nn.Conv2d(in_channels, out_channels, 1))
         raise ValueError(f"predictor must be 'dense', 'pointwise' or 'separable', got {kind!r}")
 
+    def init_weights(self) -> None:
+        """As ``init_cfg`` says. Logistic outputs begin at a confidence of 0.01: at a half, the many background priors would swamp the
+        loss of the first iterations (arXiv 1708.02002, section 4.1)."""
+        super().init_weights()
+        if self.use_sigmoid:
+            for conv in self.cls_convs:
+                nn.init.constant_(conv[-1].bias, bias_init_with_prob(0.01))
+
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Raw outputs of each level.
 
@@ -105,7 +119,7 @@ class MultiBoxHead(BaseDenseHead):
             feats: per level, ``(B, channels, H, W)``.
 
         Returns:
-            Class logits ``(B, A * outputs, H, W)``, outputs being C + 1 and the unused ones, and offsets ``(B, A * 4, H, W)`` per
+            Class logits ``(B, A * outputs, H, W)``, outputs being C, the background unless ``use_sigmoid``, and the unused ones, and offsets ``(B, A * 4, H, W)`` per
             level, A the priors of a cell.
         """
         return ([conv(feat) for conv, feat in zip(self.cls_convs, feats)],
@@ -134,13 +148,18 @@ class MultiBoxHead(BaseDenseHead):
                 targets = self._targets_of_pairs(priors, boxes, classes, ignored)
             else:
                 targets = self._targets_of_priors(priors, boxes, classes, ignored, lengths)
-        return self.loss_multibox(cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor)
+        return self.loss_multibox(cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor, partial(self._decode, priors))
+
+    def _decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
+        """Boxes in pixels of all priors, from offsets, both ``(B, P, 4)``; for MMDetection's coder in rows."""
+        return self.bbox_coder.decode(priors.expand_as(deltas).reshape(-1, 4), deltas.reshape(-1, 4)).view_as(deltas)
 
     def _targets_of_priors(self, priors: Tensor, boxes: Tensor, classes: Tensor, ignored: Tensor | None,
                            lengths: list[int]) -> tuple[Tensor, Tensor]:
         """Labels ``(B, P)`` and offsets ``(B, P, 4)`` for a matcher that gives each prior one object at most."""
         matches = self.matcher(priors, boxes, classes >= 0, ignored, lengths)  # (B, P)
-        return _labels(matches, classes, self.num_outputs - 1), self._box_targets(priors, boxes, matches.clamp(min=0))
+        background = self.num_outputs if self.use_sigmoid else self.num_outputs - 1
+        return _labels(matches, classes, background), self._box_targets(priors, boxes, matches.clamp(min=0))
 
     def _targets_of_pairs(self, priors: Tensor, boxes: Tensor, classes: Tensor,
                           ignored: Tensor | None) -> tuple[Pairs, Tensor, Tensor, Tensor | None]:
@@ -195,7 +214,7 @@ class MultiBoxHead(BaseDenseHead):
             return boxes, (boxes[:, 2:] - boxes[:, :2] > smallest).all(dim=1) if smallest >= 0 else None
 
         detections = detect(cls_scores, self.class_order, self.num_classes, boxes_of, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1),
-                            nms.get('iou_threshold') if with_nms else None, cfg.get('max_per_img', -1))
+                            nms.get('iou_threshold') if with_nms else None, cfg.get('max_per_img', -1), self.use_sigmoid)
         results = []
         for found, meta in zip(detections, batch_img_metas):
             boxes = scale_boxes(found.boxes, [1 / factor for factor in meta['scale_factor']]) if rescale else found.boxes

@@ -1,15 +1,16 @@
 """The training objective of SSD, as a module."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmdet.registry import MODELS
-from mmdet.utils import reduce_mean
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssd_plugin.ops.multibox_loss import multibox_loss
 
+from .normalized_loss import NormalizedLoss
+
 
 @MODELS.register_module()
-class MultiBoxLoss(nn.Module):
+class MultiBoxLoss(NormalizedLoss):
     """L = (L_conf + alpha L_loc) / N (SSD paper, equation 1), N the number of matched priors in the batch.
 
     In distributed training N is the mean over ranks, so that the gradients, which are averaged too, are those of the whole batch.
@@ -17,25 +18,23 @@ class MultiBoxLoss(nn.Module):
 
     Args:
         neg_pos_ratio: negatives per positive, in each image.
-        alpha: weight of the localisation loss.
+        alpha: weight of the localisation loss, or ``'learned'``; see :class:`NormalizedLoss`.
         beta: error at which smooth L1 turns from square to straight.
         mining: ``'background'`` or ``'foreground'``; see :func:`ssd_plugin.ops.multibox_loss.multibox_loss`.
         negatives_if_empty: negatives mined from an image without positives.
-
-    Attributes:
-        num_positives: N of the last batch, scalar.
+        box_loss: ``'smooth_l1'``, ``'iou'``, ``'giou'``, ``'diou'`` or ``'ciou'``; see :mod:`ssd_plugin.ops.box_losses`.
     """
 
     def __init__(self,
                  neg_pos_ratio: float = 3.,
-                 alpha: float = 1.,
+                 alpha: float | str = 1.,
                  beta: float = 1.,
                  mining: str = 'background',
-                 negatives_if_empty: int = 0):
-        super().__init__()
-        self.alpha = alpha
-        self.num_positives: Tensor | None = None
-        self.options = dict(neg_pos_ratio=neg_pos_ratio, beta=beta, mining=mining, negatives_if_empty=negatives_if_empty)
+                 negatives_if_empty: int = 0,
+                 box_loss: str = 'smooth_l1'):
+        super().__init__(alpha)
+        self.options = dict(
+            neg_pos_ratio=neg_pos_ratio, beta=beta, mining=mining, negatives_if_empty=negatives_if_empty, box_loss=box_loss)
 
     def forward(self,
                 cls_maps: Sequence[Tensor],
@@ -43,7 +42,8 @@ class MultiBoxLoss(nn.Module):
                 labels: Tensor,
                 box_targets: Tensor,
                 num_outputs: int,
-                class_order: Tensor | None = None) -> dict[str, Tensor]:
+                class_order: Tensor | None = None,
+                decode: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
         """
         Args:
             cls_maps: per level, class logits ``(B, A * K, H, W)``.
@@ -52,11 +52,10 @@ class MultiBoxLoss(nn.Module):
             box_targets: ``(B, P, 4)`` offsets to predict.
             num_outputs: K, the classes and the background.
             class_order: ``(K,)``, which output each label is; ``None`` for the order of the labels.
+            decode: boxes in pixels from offsets, for a ``box_loss`` by overlap.
 
         Returns:
-            ``loss_cls`` and ``loss_bbox``, scalars.
+            ``loss_cls`` and ``loss_bbox``, scalars, and ``loss_alpha`` where alpha is learned.
         """
-        sums = multibox_loss(cls_maps, box_maps, labels, box_targets, num_outputs, class_order, **self.options)
-        self.num_positives = reduce_mean(sums.num_positives.float())
-        normalizer = self.num_positives.clamp(min=1.)
-        return dict(loss_cls=sums.cls / normalizer, loss_bbox=self.alpha * sums.bbox / normalizer)
+        sums = multibox_loss(cls_maps, box_maps, labels, box_targets, num_outputs, class_order, decode=decode, **self.options)
+        return self.normalized(sums.num_positives, sums.bbox, loss_cls=sums.cls)
