@@ -1,0 +1,3 @@
+from .multibox_detector import MultiBoxDetector
+
+__all__ = ['MultiBoxDetector']
