@@ -1,4 +1,5 @@
 from .fused_ssd_augment import FusedSSDAugment
 from .load_encoded_image import LoadEncodedImage
+from .mosaic_ssd_augment import MosaicSSDAugment
 
-__all__ = ['FusedSSDAugment', 'LoadEncodedImage']
+__all__ = ['FusedSSDAugment', 'LoadEncodedImage', 'MosaicSSDAugment']

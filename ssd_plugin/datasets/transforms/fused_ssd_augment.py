@@ -95,10 +95,14 @@ class FusedSSDAugment(BaseTransform):
         self.interpolations = [INTERPOLATIONS[name] for name in names]
         self.reduced_decoding = reduced_decoding
 
-    def transform(self, results: dict) -> dict | None:
+    def transform(self, results: dict, scale: tuple[int, int] | None = None) -> dict | None:
         """MMDetection's ``results`` with ``encoded_img`` or ``img`` (H, W, 3) uint8, and ``gt_bboxes`` if there are any, to the same
         with ``img`` and ``window``, the part (x1, y1, x2, y2) of the image that is shown, in its pixels; ``None`` for an image that is
         damaged.
+
+        Args:
+            results: of one image.
+            scale: (width, height) of the result, if not the usual.
 
         Raises:
             TypeError: there is ground truth that follows no boxes (masks, key points).
@@ -106,6 +110,7 @@ class FusedSSDAugment(BaseTransform):
         for name in ('gt_masks', 'gt_seg_map', 'gt_keypoints'):
             if name in results:
                 raise TypeError(f'FusedSSDAugment moves boxes, but not {name}; take it out of LoadAnnotations')
+        scale = self.scale if scale is None else scale
         # MMEngine seeds NumPy's generator in each worker.
         random = np.random
         encoded = results.pop('encoded_img', None)
@@ -121,23 +126,23 @@ class FusedSSDAugment(BaseTransform):
 
         reduced = 1
         if encoded is not None:
-            reduced = reduction(window[2:] - window[:2], self.scale) if self.reduced_decoding else 1
+            reduced = reduction(window[2:] - window[:2], scale) if self.reduced_decoding else 1
             results['img'] = encoded.decode(reduced)
             if results['img'] is None:
                 return None
-        snapped, source, target = snap(window / reduced, results['img'].shape[1::-1], self.scale)
+        snapped, source, target = snap(window / reduced, results['img'].shape[1::-1], scale)
         snapped *= reduced
         shown = self._shown(results['img'], source, target, flip, interpolation, random)
-        results['img'] = frame(shown, target, self.scale, flip, self.fill)
-        results['img_shape'] = self.scale[::-1]
+        results['img'] = frame(shown, target, scale, flip, self.fill)
+        results['img_shape'] = scale[::-1]
         results['window'] = tuple(snapped.tolist())
-        results['scale_factor'] = tuple((self.scale / (snapped[2:] - snapped[:2])).tolist())
+        results['scale_factor'] = tuple((scale / (snapped[2:] - snapped[:2])).tolist())
         results['flip'], results['flip_direction'] = direction is not None, direction
         if boxes is not None:
             centers = (corners[:, :2] + corners[:, 2:]) / 2
             keep &= ((centers > window[:2]) & (centers < window[2:])).all(axis=1)
             _keep_instances(results, keep)
-            moved = move(corners[keep], snapped, self.scale, flip).astype(np.float32)
+            moved = move(corners[keep], snapped, scale, flip).astype(np.float32)
             results['gt_bboxes'] = HorizontalBoxes(moved) if isinstance(boxes, HorizontalBoxes) else moved
         return results
 
