@@ -36,13 +36,13 @@ def main() -> None:
     cfg = load_config(args, ('train', 'val'))
     if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
         print('\n'.join(describe(args.config)), flush=True)
-    if args.amp:
+    if args.amp == 'bfloat16':
+        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+    elif args.amp:
         if get_device() == 'cpu':
-            raise UserError('--amp trains on a GPU only, and there is none here')
+            raise UserError('--amp trains in float16, on a GPU only, and there is none here; --amp bfloat16 trains on a CPU too')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('dtype', args.amp)
-        # bfloat16 has the range of float32: nothing is to be scaled.
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic' if args.amp == 'float16' else 1.)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError(f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}')

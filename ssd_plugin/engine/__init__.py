@@ -1,3 +1,3 @@
-from . import hooks, pooled_optim_wrapper
+from . import bfloat16_optim_wrapper, hooks, pooled_optim_wrapper
 
-__all__ = ['hooks', 'pooled_optim_wrapper']
+__all__ = ['bfloat16_optim_wrapper', 'hooks', 'pooled_optim_wrapper']

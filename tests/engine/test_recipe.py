@@ -1,10 +1,10 @@
 import pytest
 from ssd_plugin.engine.recipe import describe, head
 
-from conftest import CONFIGS, TOP_LEVEL_CONFIGS
+from conftest import CONFIGS, WHOLE_CONFIGS
 
 
-@pytest.mark.parametrize('name', TOP_LEVEL_CONFIGS)
+@pytest.mark.parametrize('name', WHOLE_CONFIGS)
 def test_every_config_says_what_it_is_and_what_it_inherits(name):
     lines = describe(str(CONFIGS / name))
     assert lines[0] == f'recipe: {CONFIGS / name}' and len(head(CONFIGS / name)) >= 1
