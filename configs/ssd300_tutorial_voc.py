@@ -1,10 +1,15 @@
 # SSD300 on VOC2007+2012 as in the PyTorch tutorial (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection): its weights load
 # after tools/convert_checkpoint.py. Published for them: 77.1 mAP on VOC2007 test (its README).
-# Priors by scale, limited to the image in centre form, background first, every prior above the threshold a candidate.
+# Priors by scale, limited to the image in centre form, background first, every prior above the threshold a candidate; Xavier's uniform
+# initialization, batches of 8, biases at twice the learning rate. ssd300_tutorial_plateau_voc.py decays by the validation loss.
+# With alpha learned: --cfg-options model.bbox_head.loss_multibox.alpha=learned; with batches of 32: train_dataloader.batch_size=32
 _base_ = './ssd300_voc.py'
 few, many = [2, 0.5], [2, 3, 0.5, 0.333]
+xavier = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 model = dict(
+    neck=dict(init_cfg=xavier),
     bbox_head=dict(
+        init_cfg=xavier,
         background='first',
         prior_generator=dict(
             sizes=None,
@@ -17,3 +22,10 @@ model = dict(
             clip='centers'),
         bbox_coder=dict(clip_border=False)),
     test_cfg=dict(nms_pre=-1))
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(
+    # Weight decay for biases too, and none for a learned alpha, whose logarithm it would pull to 0.
+    paramwise_cfg=dict(bias_decay_mult=1., custom_keys={'log_alpha': dict(decay_mult=0.)}),
+    # The tutorial clips where gradients explode, as they may in batches of 32.
+    clip_grad=dict(type='value', clip_value=10.))
+auto_scale_lr = dict(base_batch_size=8)

@@ -13,7 +13,7 @@ from ssd_plugin.datasets.shapes import draw_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
-TOP_LEVEL_CONFIGS = sorted(path.name for path in CONFIGS.glob('*.py'))
+WHOLE_CONFIGS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 
 
 @pytest.fixture(autouse=True)

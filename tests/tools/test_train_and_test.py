@@ -146,12 +146,14 @@ def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shape
     assert 'coco/bbox_mAP_50' in text and re.search(r'\| mAP', text)
 
 
-def test_amp_trains_on_a_gpu_and_says_so_elsewhere(run_tool, shapes, tmp_path):
+def test_amp_trains_in_bfloat16_anywhere_and_in_float16_on_a_gpu_and_says_so_elsewhere(run_tool, shapes, tmp_path):
     result = run_tool('train.py', CONFIG, '--amp', '--work-dir', tmp_path / 'run', *options(shapes))
     if torch.cuda.is_available():
         assert 'AmpOptimWrapper' in output(result)
     else:
-        assert result.returncode == 1 and result.stderr.strip().endswith('error: --amp trains on a GPU only, and there is none here')
+        assert result.returncode == 1 and 'error: --amp trains in float16, on a GPU only, and there is none here' in result.stderr
+    text = output(run_tool('train.py', CONFIG, '--amp', 'bfloat16', '--work-dir', tmp_path / 'run', *options(shapes)))
+    assert 'BFloat16OptimWrapper' in text and sorted(losses(text)) == [1, 2, 3, 4] and 'nan' not in text.lower()
 
 
 def test_a_slurm_job_is_started_with_the_arguments_given(run_tool, tmp_path):
@@ -194,6 +196,26 @@ def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tm
                            'model.backbone.init_cfg=None', 'env_cfg.cudnn_benchmark=False'))
     assert sorted(losses(text)) == [1, 2]
     assert ('pascal_voc/mAP' if kind == 'voc' else 'coco/bbox_mAP') in text
+
+
+@pytest.mark.parametrize('name, where, metric', [
+    ('modern', ['dataset.dataset'], 'pascal_voc/AP50'),
+    ('tutorial', ['dataset'], 'val_loss'),
+])
+def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool, tmp_path):
+    few = options(tmp_path, 4, **{f'train_dataloader.{key}.ann_file': 'ImageSets/Main/train.txt' for key in where})
+    config = tmp_path / 'mine.py'
+    data = f"dict(data_root='{shapes}/', metainfo=dict(classes={CLASSES[:3]}))"
+    config.write_text(f"_base_ = 'ssd_plugin::bccd/{name}.py'\n"
+                      f"data = {data}\n"
+                      f"train_dataloader = dict(dataset={'dict(dataset=data)' if name == 'modern' else 'data'})\n"
+                      'val_dataloader = dict(dataset=data)\n'
+                      'test_dataloader = val_dataloader\n')
+    few = [option for option in few if not option.startswith(('data_root', 'param_scheduler.1'))]
+    text = output(run_tool('train.py', config, '--work-dir', tmp_path / 'run', *few))
+    assert sorted(losses(text)) == [1, 2, 3, 4] and metric in text
+    (tmp_path / 'run/last_checkpoint').write_text(str(tmp_path / 'run/iter_2.pth'))
+    assert sorted(losses(output(run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--resume', *few)))) == [3, 4]
 
 
 @pytest.mark.parametrize('tool', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])

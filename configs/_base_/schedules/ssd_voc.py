@@ -7,9 +7,8 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4),
     # Biases learn at twice the rate, without weight decay, as in the original release.
-    paramwise_cfg=dict(bias_lr_mult=2., bias_decay_mult=0.),
-    # dict(max_norm=35, norm_type=2), say, clips gradients.
-    clip_grad=None)
+    # clip_grad=dict(max_norm=35), say, clips gradients.
+    paramwise_cfg=dict(bias_lr_mult=2., bias_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
     dict(type='MultiStepLR', by_epoch=False, milestones=[80000, 100000], gamma=0.1)
