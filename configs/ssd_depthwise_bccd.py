@@ -50,7 +50,7 @@ val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator
 
 max_iters = 3600
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1200)
+train_cfg = dict(type='StreamTrainLoop', max_iters=max_iters, val_interval=1200)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(

@@ -13,6 +13,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from ssd_plugin.engine.launch import add_run_arguments, load_config
 from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
+from torch.distributed.elastic.multiprocessing.errors import record
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    exit_on_user_error(main)
+    # torchrun shows the error of the rank that failed first.
+    exit_on_user_error(record(main))

@@ -2,18 +2,23 @@
 
 python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CHECKPOINT]]
                       [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
+
+On SIGTERM or SIGUSR1 it finishes the iteration, saves a checkpoint and exits with status 75.
 """
 import argparse
 import os
+import sys
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from ssd_plugin.engine.launch import add_run_arguments, load_config
+from ssd_plugin.engine.hooks.preemption_hook import PREEMPTED_STATUS
+from ssd_plugin.engine.launch import add_run_arguments, load_config, resume_from
 from ssd_plugin.engine.recipe import describe
 from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
+from torch.distributed.elastic.multiprocessing.errors import record
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help="scale the learning rate to the batch size by the config's auto_scale_lr")
     parser.add_argument(
-        '--resume', nargs='?', const='auto', help='resume from this checkpoint, or without a value from the newest in the work dir')
+        '--resume', nargs='?', const='auto', help='resume from this checkpoint, or without a value from the newest in the work dir that is whole')
     add_run_arguments(parser)
     return parser.parse_args()
 
@@ -47,15 +52,18 @@ def main() -> None:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError(f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}')
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    notes = [] if args.resume is None else resume_from(cfg, args.resume)
     check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
 
     with explained(cfg, cfg.load_from):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        for note in notes:
+            runner.logger.warning(note)
         runner.train()
+    if any(getattr(hook, 'preempted', False) for hook in runner.hooks):
+        sys.exit(PREEMPTED_STATUS)
 
 
 if __name__ == '__main__':
-    exit_on_user_error(main)
+    # torchrun shows the error of the rank that failed first.
+    exit_on_user_error(record(main))

@@ -1,3 +1,3 @@
-from . import bfloat16_optim_wrapper, hooks, pooled_optim_wrapper
+from . import atomic_backend, bfloat16_optim_wrapper, hooks, pooled_optim_wrapper, stream_train_loop
 
-__all__ = ['bfloat16_optim_wrapper', 'hooks', 'pooled_optim_wrapper']
+__all__ = ['atomic_backend', 'bfloat16_optim_wrapper', 'hooks', 'pooled_optim_wrapper', 'stream_train_loop']

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
 
-from .user_errors import UserError, check_data_paths
+from .user_errors import UserError, check_checkpoint, check_data_paths
+from .whole_checkpoints import newest_whole, why_not_whole
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,38 @@ def load_config(args: argparse.Namespace, splits: tuple[str, ...]) -> Config:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     check_data_paths(cfg, splits)
     return cfg
+
+
+def resume_from(cfg: Config, checkpoint: str) -> list[str]:
+    """Have a run go on from a checkpoint, or with ``'auto'`` from the newest of its work dir that is whole; without one it starts.
+
+    Returns:
+        Lines for the run's log.
+
+    Raises:
+        UserError: the checkpoint that was named is not whole.
+    """
+    if checkpoint == 'auto':
+        cfg.load_from, notes = newest_whole(cfg.work_dir)
+        cfg.resume = cfg.load_from is not None
+        if not cfg.resume:
+            return [*notes, f'{cfg.work_dir} has no checkpoint to resume from: training starts from the beginning']
+    else:
+        check_checkpoint(checkpoint, '--resume')
+        reason = why_not_whole(checkpoint) if '://' not in checkpoint else None
+        if reason:
+            raise UserError(f'--resume {checkpoint}: {reason}')
+        cfg.load_from, cfg.resume, notes = checkpoint, True, []
+    # Everything comes from the checkpoint: weights to start from would be read, or downloaded, for nothing.
+    _drop_pretrained(cfg.model)
+    return notes
+
+
+def _drop_pretrained(cfg) -> None:
+    for value in list(cfg.values()) if isinstance(cfg, dict) else cfg if isinstance(cfg, (list, tuple)) else ():
+        if isinstance(value, dict) and isinstance(value.get('init_cfg'), dict) and 'checkpoint' in value['init_cfg']:
+            value['init_cfg'] = None
+        _drop_pretrained(value)
 
 
 def read_config(path: str, options: dict | None = None) -> Config:

@@ -47,6 +47,10 @@ class PooledOptimWrapper(OptimWrapper):
         self._positives = positives if self._positives is None else self._positives + positives
         return loss * positives.clamp(min=1.)
 
+    def forget(self) -> None:
+        """Begin to accumulate anew: the step is left out."""
+        self._positives = None
+
     def step(self, **kwargs) -> None:
         """Divide by the positives of all small batches, and step."""
         for group in self.optimizer.param_groups:

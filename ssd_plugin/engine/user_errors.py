@@ -16,6 +16,10 @@ from ssd_plugin.datasets.checked_voc import TooManyBroken
 from ssd_plugin.datasets.transforms.load_encoded_image import TooManyUnreadable
 from ssd_plugin.datasets.wrappers import configured_datasets
 
+# What gloo and NCCL say when a peer is gone, or does not answer within the timeout.
+_LOST_RANK = re.compile(
+    r'Connection (?:closed|reset|refused) by peer|Connection reset|Timed out waiting|wait timeout|Broken pipe|NCCL (?:error|communicator)|'
+    r'remote (?:process|error)|Watchdog caught|Application timeout', re.IGNORECASE)
 DATA_REMEDY = 'Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.'
 
 
@@ -102,6 +106,11 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
     if isinstance(error, (TooManyUnreadable, TooManyBroken)):
         # A loader's worker sends its traceback as the message.
         return text.split('TooManyUnreadable: ')[-1].strip() + '. tools/check_dataset.py lists them'
+    if isinstance(error, RuntimeError) and int(os.environ.get('WORLD_SIZE', 1)) > 1 and _LOST_RANK.search(text):
+        reason = next((line for line in text.splitlines() if _LOST_RANK.search(line)), '')
+        return (f'rank {os.environ.get("RANK")} of {os.environ["WORLD_SIZE"]} has lost another rank, which died, hangs, or whose '
+                f'machine cannot be reached: {reason.strip()}. The job ends; --resume goes on from the newest checkpoint. Why that rank '
+                'ended is in what it printed last')
     missing = re.search(r"No such file or directory: '([^']+)'", text)
     if isinstance(error, FileNotFoundError):
         if not missing:

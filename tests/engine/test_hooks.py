@@ -109,22 +109,23 @@ def test_skipped_images_are_reported_once_as_they_grow(caplog):
 
 def test_mosaics_end_with_the_last_share_of_the_iterations_also_after_a_resume(caplog):
     hook = HOOKS.build(dict(type='MosaicSwitchHook', share=0.25))
-    active = torch.ones((), dtype=torch.bool)
+    active, restarts = torch.ones((), dtype=torch.bool), []
     dataset = SimpleNamespace(pipeline=[SimpleNamespace(), SimpleNamespace(active=active)])
     runner = SimpleNamespace(
-        max_iters=8, train_dataloader=SimpleNamespace(dataset=dataset), logger=logging.getLogger('hook'))
+        iter=0, max_iters=8, train_dataloader=SimpleNamespace(dataset=dataset), logger=logging.getLogger('hook'),
+        train_loop=SimpleNamespace(restart_data=restarts.append))
     runner.logger.propagate = True
     with caplog.at_level(logging.INFO, 'hook'):
+        hook.before_train(runner)
         for runner.iter in range(8):
-            hook.before_train_iter(runner, runner.iter)
             assert bool(active) == (runner.iter < 6)
-    assert caplog.text.count('No mosaics from here on') == 1
+            hook.after_train_iter(runner, runner.iter)
+    assert caplog.text.count('No mosaics from here on') == 1 and restarts == [6]
     active.fill_(True)
-    runner.iter = 7
-    HOOKS.build(dict(type='MosaicSwitchHook', share=0.25)).before_train_iter(runner, 7)
-    assert not active
+    HOOKS.build(dict(type='MosaicSwitchHook', share=0.25)).before_train(runner)
+    assert not active and restarts == [6]
 
 
 def test_data_without_mosaics_has_none_to_end():
     runner = SimpleNamespace(iter=9, max_iters=10, train_dataloader=SimpleNamespace(dataset=Boxes()))
-    HOOKS.build(dict(type='MosaicSwitchHook')).before_train_iter(runner, 9)
+    HOOKS.build(dict(type='MosaicSwitchHook')).after_train_iter(runner, 9)

@@ -1,6 +1,6 @@
 # The original recipe for VOC (arXiv 1512.02325, section 3.1): 120k iterations of 32 images, learning rate 1e-3 for 80k, 1e-4
 # for 20k and 1e-5 for 20k.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=120000, val_interval=10000)
+train_cfg = dict(type='StreamTrainLoop', max_iters=120000, val_interval=10000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
