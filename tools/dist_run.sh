@@ -1,13 +1,32 @@
 #!/usr/bin/env bash
 # Start a Python tool once per GPU, for dist_train.sh and dist_test.sh: bash tools/dist_run.sh TOOL GPUS [arguments of the tool]
 # On several nodes, run it on each with NNODES, NODE_RANK (0, 1, ...), MASTER_ADDR and PORT set. Without a GPU, GPUS is the
-# number of processes on the CPU.
-set -euo pipefail
+# number of processes on the CPU. SIGTERM and SIGUSR1 are passed on; status 75 says that training was ended by one, and can be resumed.
+set -uo pipefail
 if [ $# -lt 2 ]; then
     echo "usage: bash $0 TOOL GPUS [arguments of the tool]" >&2
     exit 2
 fi
-exec "${PYTHON:-python}" -m torch.distributed.run \
+# torchrun has a status of its own; the tool leaves a note.
+SSD_PLUGIN_PREEMPTED=$(mktemp -u "${TMPDIR:-/tmp}/ssd_plugin_preempted.XXXXXX")
+export SSD_PLUGIN_PREEMPTED
+"${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" --nproc_per_node="$2" \
-    "$(dirname "${BASH_SOURCE[0]}")/$1" "${@:3}" --launcher pytorch
+    "$(dirname "${BASH_SOURCE[0]}")/$1" "${@:3}" --launcher pytorch &
+RUN=$!
+# To torchrun's children: torchrun itself would kill them.
+pass_on() { pkill -"$1" -P "$RUN"; }
+trap 'pass_on TERM' TERM
+trap 'pass_on USR1' USR1
+# A trap ends a wait.
+while true; do
+    wait "$RUN"
+    STATUS=$?
+    kill -0 "$RUN" 2>/dev/null || break
+done
+if [ -e "$SSD_PLUGIN_PREEMPTED" ]; then
+    rm -f "$SSD_PLUGIN_PREEMPTED"
+    exit 75
+fi
+exit "$STATUS"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Train by Slurm: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS set the size of the job.
-set -euo pipefail
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS set the size of the job; within an allocation (sbatch, salloc) srun uses that one. A job
+# that Slurm wants back (SIGTERM, or SIGUSR1 some time before its end with --signal=USR1@120) saves, and is requeued if it is a batch job; it
+# then goes on from the newest whole checkpoint of WORK_DIR.
+set -uo pipefail
 if [ $# -lt 4 ]; then
     echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] bash $0 PARTITION JOB_NAME CONFIG WORK_DIR" \
         "[arguments of tools/train.py]" >&2
@@ -14,10 +16,28 @@ WORK_DIR=$4
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Slurm counts requeues.
+RESUME=()
+[ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] && RESUME=(--resume auto)
 # Without quotes: SRUN_ARGS holds several arguments.
 # shellcheck disable=SC2086
-exec srun -p "$PARTITION" --job-name="$JOB_NAME" \
+srun -p "$PARTITION" --job-name="$JOB_NAME" \
     --gres="gpu:$((GPUS < GPUS_PER_NODE ? GPUS : GPUS_PER_NODE))" \
     --ntasks="$GPUS" --ntasks-per-node="$((GPUS < GPUS_PER_NODE ? GPUS : GPUS_PER_NODE))" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$TOOLS/train.py" "$CONFIG" --work-dir "$WORK_DIR" --launcher slurm "${@:5}"
+    "${PYTHON:-python}" -u "$TOOLS/train.py" "$CONFIG" --work-dir "$WORK_DIR" --launcher slurm ${RESUME[@]+"${RESUME[@]}"} "${@:5}" &
+RUN=$!
+# srun passes them on to its tasks.
+trap 'kill -TERM "$RUN"' TERM
+trap 'kill -USR1 "$RUN"' USR1
+# A trap ends a wait.
+while true; do
+    wait "$RUN"
+    STATUS=$?
+    kill -0 "$RUN" 2>/dev/null || break
+done
+if [ "$STATUS" = 75 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+    echo "the job was preempted and saved: requeue of $SLURM_JOB_ID" >&2
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$STATUS"
