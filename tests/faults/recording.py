@@ -1,0 +1,63 @@
+"""For configs of tests: what a rank has computed, and data that break numbers."""
+import json
+from pathlib import Path
+
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.registry import HOOKS, MODELS, TRANSFORMS
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from torch import nn
+
+
+@HOOKS.register_module(force=True)
+class RecordingHook(Hook):
+    """Write the losses and images of each iteration of this rank to ``rank_N.json`` of the work dir; keep batch norm's statistics."""
+
+    def before_train(self, runner):
+        self.lines = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        for module in runner.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        images = [sample.metainfo['img_id'] for sample in data_batch['data_samples']]
+        self.lines.append(dict(loss=float(outputs['loss']), images=images))
+
+    def after_train(self, runner):
+        Path(runner.work_dir, f'rank_{get_rank()}.json').write_text(json.dumps(self.lines))
+
+
+@MODELS.register_module(force=True)
+class DoubleDetector(SingleStageDetector):
+    """In double precision, in which the order of a sum does not grow into another training."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.double()
+        self.data_preprocessor.register_forward_hook(lambda module, inputs, data: dict(data, inputs=data['inputs'].double()))
+
+
+@TRANSFORMS.register_module(force=True)
+class Poison(BaseTransform):
+    """Pixels or boxes, of some images, that are no numbers or absurd."""
+
+    def __init__(self, what, every=1):
+        self.what = what
+        self.every = every
+
+    def transform(self, results):
+        number = results['img_id'] if 'img_id' in results else results['data_samples'].img_id
+        if int(number) % self.every:
+            return results
+        if self.what == 'pixels':
+            results['inputs'] = results['inputs'].float()
+            results['inputs'][:, :5] = float('nan')
+        elif self.what == 'no area':
+            results['gt_bboxes'][:, 2:] = results['gt_bboxes'][:, :2]
+        elif self.what == 'huge':
+            results['gt_bboxes'][:, 2:] = 1e9
+        return results

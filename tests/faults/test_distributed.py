@@ -1,0 +1,119 @@
+"""Several processes train what one does."""
+import json
+import os
+
+import pytest
+import torch
+from ssd_plugin.datasets.shapes import CLASSES
+
+from conftest import run_tool_in
+from runs import assert_same
+
+ITERATIONS = 20
+DATA = '''
+custom_imports = dict(imports=['ssd_plugin', 'recording'], allow_failed_imports=False)
+max_iters = {iterations}
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+pipeline = [*_base_.train_pipeline]
+data = dict(_delete_=True, type='CheckedVOCDataset', data_root='{data}/', metainfo=dict(classes={classes}), data_prefix=dict(sub_data_root=''))
+train_dataloader = dict(
+    batch_size=4, num_workers=1, pin_memory=False, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=pipeline, **data))
+val_dataloader = dict(
+    num_workers=0, persistent_workers=False, pin_memory=False, batch_size=2,
+    dataset=dict(ann_file='ImageSets/Main/test.txt', test_mode=True, pipeline=_base_.test_pipeline, **data))
+test_dataloader = val_dataloader
+param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=10)]
+default_hooks = dict(checkpoint=dict(interval=max_iters, save_best=None), logger=dict(interval=1))
+custom_hooks = [*_base_.custom_hooks, dict(type='RecordingHook')]
+randomness = dict(seed=1)
+env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend='gloo'))
+model_wrapper_cfg = dict(type='MMDistributedDataParallel')
+'''
+# VGG-16 and all six levels, on images of a third of the side.
+SMALL_SSD300 = '''
+_base_ = 'ssd_plugin::ssd300_voc.py'
+for step in [*_base_.train_pipeline, *_base_.test_pipeline]:
+    if 'scale' in step:
+        step.update(scale=(100, 100))
+model = dict(
+    backbone=dict(init_cfg=None),
+    neck=dict(strides=(2, 2, 2, 2), paddings=(1, 1, 1, 1)),
+    bbox_head=dict(
+        num_classes=4,
+        prior_generator=dict(
+            input_size=100, strides=[8, 16, 25, 50, 100, 100],
+            sizes=[(10, 20), (20, 37), (37, 54), (54, 71), (71, 88), (88, 105)])))
+'''
+DEPTHWISE = '''
+_base_ = 'ssd_plugin::ssd_depthwise_320x240_voc.py'
+model = dict(bbox_head=dict(num_classes=4))
+'''
+
+
+def write_config(folder, kind, data, iterations=ITERATIONS, double=False):
+    path = folder / f'{kind}.py'
+    text = dict(ssd300=SMALL_SSD300, depthwise=DEPTHWISE)[kind]
+    if double:
+        text = text.replace('model = dict(', "model = dict(\n    type='DoubleDetector',", 1)
+    path.write_text(text + DATA.format(data=data, classes=CLASSES, iterations=iterations))
+    return path
+
+
+def environment(**more):
+    # One thread each: sums are made in one order.
+    return dict(PYTHONPATH=os.path.dirname(__file__), OMP_NUM_THREADS='1', **more)
+
+
+def run(folder, tool, *arguments, **more):
+    result = run_tool_in(folder, tool, *arguments, **environment(**more))
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+@pytest.mark.parametrize('kind, port', [('ssd300', '29621'), ('depthwise', '29622')])
+def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kind, port, shapes, tmp_path):
+    config = write_config(tmp_path, kind, shapes, double=True)
+    run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'one')
+    text = run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'two', '--cfg-options', 'train_dataloader.batch_size=2',
+               PORT=port)
+    assert text.count('pascal_voc/mAP') == 1
+    one = json.loads((tmp_path / 'one/rank_0.json').read_text())
+    ranks = [json.loads((tmp_path / f'two/rank_{rank}.json').read_text()) for rank in (0, 1)]
+    assert len(one) == len(ranks[0]) == len(ranks[1]) == ITERATIONS
+    for whole, *halves in zip(one, *ranks):
+        assert sorted(whole['images']) == sorted(halves[0]['images'] + halves[1]['images'])
+        # Each rank's loss is its sum over the mean number of positives.
+        assert sum(half['loss'] for half in halves) / 2 == pytest.approx(whole['loss'], rel=1e-5)
+    first, second = (torch.load(tmp_path / name / f'iter_{ITERATIONS}.pth', weights_only=True)['state_dict'] for name in ('one', 'two'))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=1e-5, atol=1e-5)
+
+
+def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they_go_on(shapes, tmp_path):
+    config = write_config(tmp_path, 'depthwise', shapes, iterations=30)
+    arguments = ['--cfg-options', 'train_dataloader.batch_size=2', 'custom_hooks.4.interval=5']
+    assert "dict(type='PreemptionHook')" in open(os.path.join(os.path.dirname(__file__), '../../configs/_base_/default_runtime.py')).read()
+    import subprocess
+    import sys
+    import time
+
+    from conftest import ROOT
+    command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path / 'run'), *arguments]
+    env = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29623', **environment()}
+    log = tmp_path / 'log'
+    with open(log, 'w') as file:
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=file, cwd=tmp_path)
+        end = time.time() + 120
+        while 'Iter(train) [ 7/30]' not in log.read_text():
+            assert time.time() < end and process.poll() is None, log.read_text()[-3000:]
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 75, log.read_text()[-3000:]
+    text = log.read_text()
+    assert 'Stopping after iteration' in text
+    stopped = json.loads((tmp_path / 'run/rank_0.json').read_text()), json.loads((tmp_path / 'run/rank_1.json').read_text())
+    assert len(stopped[0]) == len(stopped[1]) and len(stopped[0]) % 5 == 0
+    run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--resume', *arguments, PORT='29624')
+    run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'whole', *arguments, PORT='29625')
+    found, expected = (torch.load(tmp_path / name / 'iter_30.pth', weights_only=True) for name in ('run', 'whole'))
+    assert_same(found['state_dict'], expected['state_dict'])

@@ -1,0 +1,148 @@
+"""Whatever ends a run, the next one goes on from where it was, to the same weights bit for bit."""
+import os
+import random
+import resource
+import shutil
+import signal
+import time
+
+import pytest
+from ssd_plugin.engine.hooks.preemption_hook import PREEMPTED_STATUS
+from ssd_plugin.engine.whole_checkpoints import newest_whole
+
+from runs import ITERATIONS, Starter, assert_same, state_of
+
+
+@pytest.fixture(scope='module')
+def start(shapes, tmp_path_factory):
+    starter = Starter(tmp_path_factory.mktemp('server'), shapes)
+    yield starter
+    starter.close()
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(start, tmp_path_factory):
+    """The work dir of a run that nothing has happened to, and how long it took."""
+    folder = tmp_path_factory.mktemp('whole') / 'run'
+    begin = time.time()
+    start(folder).finish()
+    return folder, time.time() - begin
+
+
+def finish_and_compare(start, folder, uninterrupted, **settings):
+    text = start(folder, '--resume', **settings).finish().text()
+    assert_same(state_of(folder), state_of(uninterrupted[0]))
+    assert not list(folder.glob('.*.part'))
+    return text
+
+
+def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
+    moments = random.Random(5)
+    for _ in range(10):
+        run, begin, wait = start(tmp_path / 'run', '--resume'), time.time(), moments.uniform(0.05, 1) * uninterrupted[1]
+        run.wait_for(lambda: time.time() > begin + wait)
+        run.signal(signal.SIGKILL)
+        run.end()
+    finish_and_compare(start, tmp_path / 'run', uninterrupted)
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_path):
+    folder = tmp_path / 'run'
+    run = start(folder, slow_saves=0.5)
+    run.wait_for(lambda: (folder / f'.iter_{2 * number}.pth.part').exists())
+    run.signal(signal.SIGKILL)
+    assert run.end() == -signal.SIGKILL
+    assert (folder / f'.iter_{2 * number}.pth.part').exists() and not (folder / f'iter_{2 * number}.pth').exists()
+    text = finish_and_compare(start, folder, uninterrupted)
+    assert ('has no checkpoint to resume from' in text) == (number == 1)
+
+
+def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
+    run = start(tmp_path / 'run')
+    # Its checkpoint is there, its validation has begun.
+    run.wait_for(f'Saving checkpoint at {ITERATIONS // 2} iterations')
+    run.wait_for(lambda: (tmp_path / f'run/iter_{ITERATIONS // 2}.pth').exists())
+    run.signal(signal.SIGKILL)
+    run.end()
+    text = finish_and_compare(start, tmp_path / 'run', uninterrupted)
+    assert text.count('pascal_voc/mAP: ') == 2
+
+
+@pytest.mark.parametrize('number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)])
+def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted, tmp_path):
+    folder = tmp_path / 'run'
+    run = start(folder)
+    run.wait_for(f'Iter(train) [{moment:2}/{ITERATIONS}]')
+    # To all processes of the run, as clusters do.
+    for child in os.popen(f'ps -o pid= --ppid {run.pid}').read().split():
+        os.kill(int(child), number)
+    run.signal(number)
+    assert run.end() == PREEMPTED_STATUS, run.text()[-3000:]
+    text = run.text()
+    last = int(newest_whole(folder)[0].rsplit('_', 1)[1].removesuffix('.pth'))
+    assert moment <= last <= moment + 2 and f'Stopping after iteration {last} ({signal.Signals(number).name})' in text
+    finish_and_compare(start, folder, uninterrupted)
+
+
+def test_another_number_of_workers_changes_nothing(start, uninterrupted, tmp_path):
+    run = start(tmp_path / 'run', train_dataloader__num_workers=0, train_dataloader__persistent_workers=False)
+    run.wait_for(f'Iter(train) [ 7/{ITERATIONS}]')
+    run.signal(signal.SIGTERM)
+    assert run.end() == PREEMPTED_STATUS
+    finish_and_compare(start, tmp_path / 'run', uninterrupted, train_dataloader__num_workers=3)
+
+
+def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_the_same_run(start, uninterrupted, tmp_path):
+    folder = shutil.copytree(uninterrupted[0], tmp_path / 'run')
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_10.pth'))
+    text = start(folder, '--resume', train_dataloader__batch_size=4).finish().text()
+    assert 'not exactly the one that was interrupted: batch_size 2 before, 4 now' in text
+    assert state_of(folder)['stream'] == dict(position=10 * 2 + 2 * 4, batch_size=4, ranks=1)
+
+
+def test_mosaics_end_at_the_same_iteration_in_a_run_that_was_interrupted(start, shapes, tmp_path):
+    config = tmp_path / 'mosaic.py'
+    config.write_text('''
+_base_ = 'ssd_plugin::ssd_depthwise_shapes.py'
+steps = _base_.train_dataloader.dataset.pipeline
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='MultiImageMixDataset',
+        dataset=dict(_base_.train_dataloader.dataset, pipeline=steps[:2]),
+        pipeline=[dict(type='MosaicSSDAugment', augment=steps[2], prob=0.7), steps[3]]))
+custom_hooks = [*_base_.custom_hooks, dict(type='MosaicSwitchHook', share=0.5)]
+''')
+    start(tmp_path / 'whole', config=config, train_dataloader__num_workers=2).finish()
+    for moment in (3, 8):
+        folder = tmp_path / f'run{moment}'
+        run = start(folder, config=config)
+        run.wait_for(f'Iter(train) [{moment:2}/{ITERATIONS}]')
+        run.signal(signal.SIGTERM)
+        assert run.end() == PREEMPTED_STATUS
+        start(folder, '--resume', config=config).finish()
+        assert_same(state_of(folder), state_of(tmp_path / 'whole'))
+
+
+def test_a_resumed_run_reads_no_weights_to_start_from(start, uninterrupted, tmp_path):
+    folder = shutil.copytree(uninterrupted[0], tmp_path / 'run')
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_10.pth'))
+    weights = dict(model__backbone__init_cfg__type='Pretrained', model__backbone__init_cfg__checkpoint='nowhere.pth')
+    start(folder, '--resume', **weights).finish()
+    assert_same(state_of(folder), state_of(uninterrupted[0]))
+
+
+def test_a_full_disk_keeps_the_checkpoint_before_and_is_an_error_at_the_end(start, tmp_path):
+    folder = tmp_path / 'run'
+    run = start(folder, slow_saves=0.)
+    run.wait_for(lambda: (folder / 'iter_2.pth').exists())
+    # From here on no file may grow beyond a few bytes more than a log needs.
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
+    assert run.end() == 1
+    text = run.text()
+    assert f'iter_{ITERATIONS}.pth could not be saved: File too large. The last one is' in text
+    assert f'Iter(train) [{ITERATIONS}/{ITERATIONS}]' in text and 'training goes on' in text
+    whole, _ = newest_whole(folder)
+    assert whole and not list(folder.glob('.*.part'))
+    assert int(whole.rsplit('_', 1)[1].removesuffix('.pth')) < ITERATIONS
