@@ -5,7 +5,7 @@ modern = dict(
     model=dict(
         bbox_head=dict(
             use_sigmoid=True,
-            loss_multibox=dict(_delete_=True, type='FocalMultiBoxLoss', quality=True, box_loss='diou', alpha=2.))),
+            loss_multibox=dict(_delete_=True, type='FocalMultiBoxLoss', quality=True, box_loss='diou', alpha=6.))),
     optim_wrapper=dict(type='BFloat16OptimWrapper'),
     # From the end of the warm-up to ``end``.
     cosine=dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.005),
