@@ -21,7 +21,7 @@ setup(
     package_data={
         'ssd_plugin': [
             '.mim/configs/*.py', '.mim/configs/bccd/*.py', '.mim/configs/_base_/*.py', '.mim/configs/_base_/*/*.py', '.mim/tools/*.py',
-            '.mim/tools/dist_*.sh', '.mim/tools/slurm_*.sh'
+            '.mim/tools/dist_*.sh', '.mim/tools/slurm_*.sh', '.mim/tools/signals.sh'
         ]
     },
     install_requires=[

@@ -3,25 +3,15 @@
 # Priors by scale, limited to the image in centre form, background first, every prior above the threshold a candidate; Xavier's uniform
 # initialization, batches of 8, biases at twice the learning rate. ssd300_tutorial_plateau_voc.py decays by the validation loss.
 # With alpha learned: --cfg-options model.bbox_head.loss_multibox.alpha=learned; with batches of 32: train_dataloader.batch_size=32
-_base_ = './ssd300_voc.py'
+_base_ = ['./ssd300_voc.py', './_base_/recipes/tutorial.py']
 few, many = [2, 0.5], [2, 3, 0.5, 0.333]
-xavier = dict(type='Xavier', layer='Conv2d', distribution='uniform')
-model = dict(
-    neck=dict(init_cfg=xavier),
-    bbox_head=dict(
-        init_cfg=xavier,
-        background='first',
-        prior_generator=dict(
-            sizes=None,
-            scales=[0.1, 0.2, 0.375, 0.55, 0.725, 0.9],
-            # The last level's extra square prior has the size of the image: sqrt(0.9 / 0.9).
-            next_scale=1 / 0.9,
-            aspect_ratios=[few, many, many, many, few, few],
-            flip=False,
-            centers='featmap',
-            clip='centers'),
-        bbox_coder=dict(clip_border=False)),
-    test_cfg=dict(nms_pre=-1))
+_base_.tutorial.bbox_head.prior_generator.update(
+    sizes=None,
+    scales=[0.1, 0.2, 0.375, 0.55, 0.725, 0.9],
+    aspect_ratios=[few, many, many, many, few, few],
+    flip=False,
+    centers='featmap')
+model = _base_.tutorial
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(
     # Weight decay for biases too, and none for a learned alpha, whose logarithm it would pull to 0.

@@ -7,6 +7,8 @@ if [ $# -lt 2 ]; then
     echo "usage: bash $0 TOOL GPUS [arguments of the tool]" >&2
     exit 2
 fi
+# shellcheck source=tools/signals.sh
+source "$(dirname "${BASH_SOURCE[0]}")/signals.sh"
 # torchrun has a status of its own; the tool leaves a note.
 SSD_PLUGIN_PREEMPTED=$(mktemp -u "${TMPDIR:-/tmp}/ssd_plugin_preempted.XXXXXX")
 export SSD_PLUGIN_PREEMPTED
@@ -19,12 +21,8 @@ RUN=$!
 pass_on() { pkill -"$1" -P "$RUN"; }
 trap 'pass_on TERM' TERM
 trap 'pass_on USR1' USR1
-# A trap ends a wait.
-while true; do
-    wait "$RUN"
-    STATUS=$?
-    kill -0 "$RUN" 2>/dev/null || break
-done
+wait_for "$RUN"
+STATUS=$?
 if [ -e "$SSD_PLUGIN_PREEMPTED" ]; then
     rm -f "$SSD_PLUGIN_PREEMPTED"
     exit 75

@@ -16,6 +16,8 @@ WORK_DIR=$4
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/signals.sh
+source "$TOOLS/signals.sh"
 # Slurm counts requeues.
 RESUME=()
 [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] && RESUME=(--resume auto)
@@ -30,12 +32,8 @@ RUN=$!
 # srun passes them on to its tasks.
 trap 'kill -TERM "$RUN"' TERM
 trap 'kill -USR1 "$RUN"' USR1
-# A trap ends a wait.
-while true; do
-    wait "$RUN"
-    STATUS=$?
-    kill -0 "$RUN" 2>/dev/null || break
-done
+wait_for "$RUN"
+STATUS=$?
 if [ "$STATUS" = 75 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
     echo "the job was preempted and saved: requeue of $SLURM_JOB_ID" >&2
     scontrol requeue "$SLURM_JOB_ID"

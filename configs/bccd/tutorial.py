@@ -1,17 +1,8 @@
 # Recipe 5 on BCCD: priors limited to the image in centre form, the last extra prior as large as the image, Xavier's uniform
 # initialization, biases at twice the learning rate, gradients clipped by value, batches of 8, and a tenth of the learning rate when the
 # validation loss (of the test images, as in the tutorial) has not fallen for three validations.
-_base_ = ['./depthwise.py', '../_base_/recipes/plateau.py']
-xavier = dict(type='Xavier', layer='Conv2d', distribution='uniform')
-model = dict(
-    neck=dict(init_cfg=xavier),
-    bbox_head=dict(
-        init_cfg=xavier,
-        background='first',
-        prior_generator=dict(next_scale=1 / 0.9, clip='centers'),
-        bbox_coder=dict(clip_border=False)),
-    test_cfg=dict(nms_pre=-1),
-    **_base_.plateau.model)
+_base_ = ['./depthwise.py', '../_base_/recipes/tutorial.py', '../_base_/recipes/plateau.py']
+model = dict(**_base_.tutorial, **_base_.plateau.model)
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(
     paramwise_cfg=dict(bias_lr_mult=2.), clip_grad=dict(_delete_=True, type='value', clip_value=1.))

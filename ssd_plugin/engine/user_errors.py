@@ -16,6 +16,8 @@ from ssd_plugin.datasets.checked_voc import TooManyBroken
 from ssd_plugin.datasets.transforms.load_encoded_image import TooManyUnreadable
 from ssd_plugin.datasets.wrappers import configured_datasets
 
+from .whole_checkpoints import what_could_run
+
 # What gloo and NCCL say when a peer is gone, or does not answer within the timeout.
 _LOST_RANK = re.compile(
     r'Connection (?:closed|reset|refused) by peer|Connection reset|Timed out waiting|wait timeout|Broken pipe|NCCL (?:error|communicator)|'
@@ -130,9 +132,9 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
     damaged = isinstance(error, (pickle.UnpicklingError, EOFError)) or 'PytorchStreamReader' in text or 'central directory' in text
     if damaged:
         where = checkpoint or f'in {cfg.get("work_dir")}'
-        foreign = re.search(r'Unsupported (?:global|class|operand)[^.]*', text)
+        foreign = what_could_run(text)
         if foreign:
-            return f'the checkpoint {where} is refused: it holds more than weights and could run code ({foreign.group()})'
+            return f'the checkpoint {where} is refused: it holds more than weights and could run code ({foreign})'
         return f'the checkpoint {where} is damaged or no checkpoint: {text.splitlines()[0]}'
     return None
 

@@ -27,12 +27,18 @@ def why_not_whole(path: str | Path) -> str | None:
     except zipfile.BadZipFile:
         return 'it is cut off, damaged or no checkpoint'
     except pickle.UnpicklingError as error:
-        foreign = re.search(r'Unsupported (?:global|class|operand)[^.]*', str(error))
-        return f'it holds more than weights and could run code ({foreign.group()})' if foreign else 'it is no checkpoint'
+        foreign = what_could_run(str(error))
+        return f'it holds more than weights and could run code ({foreign})' if foreign else 'it is no checkpoint'
     except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
         return f'it cannot be read: {str(error).splitlines()[0]}'
     missing = [key for key in NEEDED if not isinstance(content, dict) or key not in content]
     return f'it holds no state to resume from: {", ".join(missing)} missing' if missing else None
+
+
+def what_could_run(message: str) -> str | None:
+    """From the message of PyTorch's safe reader, what it refused to build; ``None`` if the file is merely damaged."""
+    found = re.search(r'unsupported (global|class|operand)[^\n]*', message, re.IGNORECASE)
+    return found.group().rstrip('.') if found else None
 
 
 def newest_whole(folder: str | Path) -> tuple[str | None, list[str]]:

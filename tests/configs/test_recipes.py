@@ -169,7 +169,18 @@ def test_modern_training_is_off_by_default(name):
     head = cfg.model.bbox_head
     assert not head.get('use_sigmoid') and head.loss_multibox.get('box_loss', 'smooth_l1') == 'smooth_l1'
     assert 'MosaicSwitchHook' not in {hook.type for hook in cfg.custom_hooks}
-    assert cfg.optim_wrapper.type in ('OptimWrapper', 'PooledOptimWrapper')
+    assert cfg.optim_wrapper.type in ('OptimWrapper', 'PooledOptimWrapper') or 'cluster' in name
+
+
+@pytest.mark.parametrize('data', ['voc', 'coco'])
+def test_eight_gpus_see_as_many_images_at_as_much_learning_rate_each(data):
+    cluster, one = config(f'ssd300_cluster_{data}.py'), config(f'ssd300_{data}.py')
+    assert 8 * cluster.train_cfg.max_iters == one.train_cfg.max_iters
+    assert [8 * step for step in cluster.param_scheduler[1].milestones] == one.param_scheduler[1].milestones
+    assert cluster.optim_wrapper.optimizer.lr == pytest.approx(8 * one.optim_wrapper.optimizer.lr)
+    assert cluster.auto_scale_lr.base_batch_size == 8 * cluster.train_dataloader.batch_size == 256
+    assert cluster.train_cfg.val_interval % cluster.default_hooks.checkpoint.interval == 0
+    assert {'EMAHook', 'ChannelsLastHook', 'CompileHook', 'FiniteStepsHook', 'PreemptionHook'} <= {hook.type for hook in cluster.custom_hooks}
 
 
 @pytest.mark.parametrize('name', [n for n in WHOLE_CONFIGS if n.startswith('bccd/')])

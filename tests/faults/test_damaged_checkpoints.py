@@ -72,6 +72,11 @@ def test_a_damaged_newest_checkpoint_is_passed_over_for_the_one_before(damage, w
     assert not (work_dir / 'was_run').exists()
 
 
+def test_what_could_run_code_is_called_so(work_dir):
+    code_in_a_checkpoint(work_dir / 'iter_4.pth')
+    assert 'could run code' in why_not_whole(work_dir / 'iter_4.pth') and 'exec' in why_not_whole(work_dir / 'iter_4.pth')
+
+
 def test_what_is_passed_over_is_named_with_the_reason(work_dir):
     cut(0.5)(work_dir / 'iter_4.pth')
     cut(0)(work_dir / 'iter_2.pth')

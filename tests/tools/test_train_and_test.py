@@ -168,6 +168,20 @@ def test_a_slurm_job_is_started_with_the_arguments_given(run_tool, tmp_path):
         assert expected in lines
 
 
+@pytest.mark.parametrize('status, job, requeued', [(75, '17', True), (0, '17', False), (1, '17', False), (75, '', False)])
+def test_a_preempted_slurm_job_is_requeued_and_goes_on(status, job, requeued, run_tool, tmp_path):
+    fake = tmp_path / 'bin'
+    fake.mkdir()
+    for name, end in (('srun', status), ('scontrol', 0)):
+        (fake / name).write_text(f'#!/usr/bin/env bash\necho "{name} $*"\nexit {end}\n')
+        (fake / name).chmod(0o755)
+    for restarts in ('0', '2'):
+        result = run_tool('slurm_train.sh', 'part', 'job', 'a.py', 'dir', PATH=f'{fake}:{os.environ["PATH"]}', SLURM_JOB_ID=job,
+                          SLURM_RESTART_COUNT=restarts)
+        assert result.returncode == status and ('scontrol requeue 17' in result.stdout) == requeued
+        assert ('--resume auto' in result.stdout) == (restarts == '2')
+
+
 def rename_classes(shapes, folder, kind):
     """The drawn data under the names, and in the folders, that the VOC and COCO configs expect."""
     if kind == 'voc':
