@@ -99,6 +99,18 @@ def test_too_large_a_share_ends_training_too(tmp_path):
             trainer.train(good() if index % 2 else bad())
 
 
+def test_a_short_run_that_mostly_failed_is_an_error_in_the_end(tmp_path):
+    trainer = Trainer(tmp_path)
+    for _ in range(4):
+        trainer.train(good())
+    trainer.hook.after_train(trainer)
+    for _ in range(4):
+        trainer.train(bad(), 'blood/3.jpg')
+    with pytest.raises(UserError, match='iteration 8: 4 steps in a row.*blood/3.jpg'):
+        trainer.hook.after_train(trainer)
+    Trainer(tmp_path).hook.after_train(trainer)
+
+
 def test_the_batch_is_kept_for_replay(tmp_path):
     trainer = Trainer(tmp_path)
     inputs = bad()

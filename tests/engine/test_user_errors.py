@@ -149,3 +149,20 @@ def test_broken_coco_json_is_named(run_tool, data, tmp_path):
 def test_weights_that_cannot_be_downloaded_name_the_key_to_set():
     with pytest.raises(UserError, match='init_cfg.checkpoint=FILE'), explained(Config()):
         raise URLError('no route to host')
+
+
+@pytest.mark.parametrize('text', [
+    '[/__w/gloo/transport/tcp/pair.cc:545] Read error [10.9.0.2]:63685: Connection reset by peer. This is typically caused by a remote worker',
+    'Rank 0 successfully reached monitoredBarrier, but received errors\nTimed out waiting 600000ms for recv operation to complete',
+    'NCCL communicator was aborted on rank 0.',
+])
+def test_a_lost_rank_is_said_and_what_to_do(text, monkeypatch):
+    cfg = Config(dict(work_dir='runs'))
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    monkeypatch.setenv('RANK', '0')
+    with pytest.raises(UserError, match='rank 0 of 2 has lost another rank.*--resume'), explained(cfg):
+        raise RuntimeError(text)
+    # Alone there is no rank to lose.
+    monkeypatch.setenv('WORLD_SIZE', '1')
+    with pytest.raises(RuntimeError, match='monitoredBarrier|pair.cc|aborted'), explained(cfg):
+        raise RuntimeError(text)

@@ -26,7 +26,7 @@ def assert_finite(folder):
 
 
 def test_nan_pixels_in_some_images_leave_out_their_steps(shapes, tmp_path):
-    config = poisoned(tmp_path, shapes, 'pixels', every=6)
+    config = poisoned(tmp_path, shapes, 'pixels', every=6, more='custom_hooks[3]["max_share"] = 1.1\n')
     text = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run')
     assert 'the step is left out' in text and re.search(r'Its images: .*\.(jpg|png)', text)
     assert_finite(tmp_path / 'run')

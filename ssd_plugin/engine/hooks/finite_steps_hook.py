@@ -93,19 +93,32 @@ class FiniteStepsHook(Hook):
         images = sum(all_gather_object(self._images), [])
         losses = {name: value.item() if isinstance(value, Tensor) else value for name, value in outputs.items() if 'loss' in name}
         path = Path(runner.work_dir, f'nonfinite_iter_{runner.iter + 1}.pth')
-        if self.in_a_row == 1 and is_main_process():
-            self._dump(runner, path, data_batch, losses)
+        if self.in_a_row == 1:
             self._first = path
+            if is_main_process():
+                self._dump(runner, path, data_batch, losses)
         text = (f'gradients are not finite at iteration {runner.iter + 1} (losses {losses}): the step is left out, the {self.total}. so far. '
                 f'Its images: {", ".join(images)}')
         runner.logger.warning(text)
-        share = sum(self.recent) / self.recent.maxlen
-        if self.in_a_row >= self.max_in_a_row or share >= self.max_share:
-            raise UserError(
-                f'training ends at iteration {runner.iter + 1}: {self.in_a_row} steps in a row, {self.total} in all, had gradients that are not '
-                f'finite, and were left out. The weights are finite. The last batch had the images {", ".join(images)}. Is the learning '
-                'rate too high, or is there no warm-up? tools/check_dataset.py finds boxes and images that are broken; '
-                f'tools/replay_batch.py shows where the numbers break in the batch that was kept in {getattr(self, "_first", path)}')
+        self._last = f'The last batch had the images {", ".join(images)}'
+        if self.in_a_row >= self.max_in_a_row or sum(self.recent) >= self.max_share * self.recent.maxlen:
+            self._end(runner.iter + 1)
+
+    def after_train(self, runner: Runner) -> None:
+        """A short run can end before it has failed often enough.
+
+        Raises:
+            UserError: too large a share of the steps was left out.
+        """
+        if sum(self.recent) >= self.max_share * max(len(self.recent), 1):
+            self._end(runner.iter)
+
+    def _end(self, iteration: int) -> None:
+        raise UserError(
+            f'training ends at iteration {iteration}: {self.in_a_row} steps in a row, {self.total} in all, had gradients that are not finite, and '
+            f'were left out. The weights are finite. {self._last}. Is the learning rate too high, or is there no warm-up? '
+            'tools/check_dataset.py finds boxes and images that are broken; tools/replay_batch.py shows where the numbers break in the batch '
+            f'that was kept in {self._first}')
 
     def _dump(self, runner: Runner, path: Path, data_batch: dict, losses: dict) -> None:
         """For replay: the batch as the model got it, the weights, and the config. What cannot be written is said, and not missed."""
