@@ -37,6 +37,7 @@ setup(
     extras_require={
         'mmdet': MMDET,
         'onedl': ONEDL,
-        'test': ['pytest', 'hypothesis'],  # hypothesis: properties over generated boxes and batches
+        # hypothesis: properties over generated boxes and batches; pytest-xdist: on all cores
+        'test': ['pytest', 'hypothesis', 'pytest-xdist'],
     },
 )

@@ -10,4 +10,6 @@ fi
 bash tools/setup_env.sh --stack "$STACK"
 VENV=.venv
 [ "$STACK" = mmdet ] || VENV=.venv-$STACK
-exec "$VENV/bin/python" -m pytest "$@"
+# A process for each core, with a thread each; -n 0 for one.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec "$VENV/bin/python" -m pytest -n auto --dist loadfile "$@"
