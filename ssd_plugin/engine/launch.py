@@ -54,10 +54,12 @@ def resume_from(cfg: Config, checkpoint: str) -> list[str]:
         UserError: the checkpoint that was named is not whole.
     """
     if checkpoint == 'auto':
-        cfg.load_from, notes = newest_whole(cfg.work_dir)
-        cfg.resume = cfg.load_from is not None
-        if not cfg.resume:
+        found, notes = newest_whole(cfg.work_dir)
+        if found is None:
+            # With the weights that the config begins with, if it names any.
+            cfg.resume = False
             return [*notes, f'{cfg.work_dir} has no checkpoint to resume from: training starts from the beginning']
+        cfg.load_from, cfg.resume = found, True
     else:
         check_checkpoint(checkpoint, '--resume')
         reason = why_not_whole(checkpoint) if '://' not in checkpoint else None

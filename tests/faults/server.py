@@ -9,10 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
-import torch
-from mmdet.utils import register_all_modules
-from ssd_plugin.engine.atomic_backend import PART, AtomicBackend
+# What imports print is no answer.
+ANSWERS = os.fdopen(os.dup(1), 'w')
+os.dup2(2, 1)
+
+import ssd_plugin  # noqa: E402,F401 - first: makes MMDetection importable
+import torch  # noqa: E402
+from mmdet.utils import register_all_modules  # noqa: E402
+from ssd_plugin.engine.atomic_backend import PART, AtomicBackend  # noqa: E402
 
 TRAIN = str(Path(__file__).resolve().parents[2] / 'tools' / 'train.py')
 
@@ -68,7 +72,7 @@ def main():
             if pid == 0:
                 train(command)
             answer = dict(pid=pid)
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=ANSWERS, flush=True)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import zipfile
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from ssd_plugin.engine.atomic_backend import AtomicBackend, remove_parts
 from ssd_plugin.engine.launch import resume_from
@@ -103,6 +104,21 @@ def test_the_note_of_the_newest_wins_over_age_and_may_be_missing_or_nonsense(wor
 def test_whole_checkpoints_are_whole(work_dir):
     assert why_not_whole(work_dir / 'iter_4.pth') is None
     assert 'cannot be read' in why_not_whole(work_dir / 'iter_5.pth')
+
+
+def test_a_resumed_run_needs_no_weights_to_start_from_and_a_first_one_keeps_them(work_dir, tmp_path_factory):
+    start = dict(type='Pretrained', checkpoint='torchvision://vgg16')
+
+    def cfg_of(folder):
+        return Config(dict(work_dir=str(folder), load_from='mine.pth', model=dict(backbone=dict(init_cfg=start), neck=[dict(init_cfg=start)])))
+
+    cfg = cfg_of(work_dir)
+    assert resume_from(cfg, 'auto') == []
+    assert cfg.resume and cfg.load_from == str(work_dir / 'iter_4.pth')
+    assert cfg.model.backbone.init_cfg is None and cfg.model.neck[0].init_cfg is None
+    cfg = cfg_of(tmp_path_factory.mktemp('empty'))
+    assert 'has no checkpoint to resume from' in resume_from(cfg, 'auto')[0]
+    assert not cfg.resume and cfg.load_from == 'mine.pth' and cfg.model.backbone.init_cfg == start
 
 
 def test_a_checkpoint_that_was_named_must_be_whole(work_dir):
