@@ -29,13 +29,14 @@ SETTINGS = {
 class Run:
     """A training that goes on in another process."""
 
-    def __init__(self, server, folder: Path, data: Path, *arguments: str, slow_saves: float = 0., **settings):
+    def __init__(self, server, folder: Path, data: Path, *arguments: str, slow_saves: float = 0., slow_validation: float = 0.,
+                 **settings):
         self.server, self.folder, self.log = server, folder, folder.with_suffix('.log')
         self.written = self.log.stat().st_size if self.log.exists() else 0
         config = settings.pop('config', 'ssd_plugin::ssd_depthwise_shapes.py')
         values = {**SETTINGS, 'data_root': data, **{key.replace('__', '.'): value for key, value in settings.items()}}
         argv = [str(config), '--work-dir', str(folder), *arguments, '--cfg-options', *(f'{k}={v}' for k, v in values.items())]
-        self.pid = ask(server, argv=argv, log=str(self.log), slow_saves=slow_saves)['pid']
+        self.pid = ask(server, argv=argv, log=str(self.log), slow_saves=slow_saves, slow_validation=slow_validation)['pid']
 
     def text(self) -> str:
         """What this run has said so far."""

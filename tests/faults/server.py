@@ -1,6 +1,7 @@
 """Starts training runs as processes that have imported everything already: lines of JSON in, lines of JSON out.
 
-{"argv": [...], "log": FILE, "slow_saves": SECONDS} starts tools/train.py and gives {"pid": N}; {"wait": N} gives {"status": N}.
+{"argv": [...], "log": FILE, "slow_saves": SECONDS, "slow_validation": SECONDS} starts tools/train.py, with a pause in the middle of each, and
+gives {"pid": N}; {"wait": N} gives {"status": N}.
 """
 import json
 import os
@@ -16,6 +17,7 @@ os.dup2(2, 1)
 import ssd_plugin  # noqa: E402,F401 - first: makes MMDetection importable
 import torch  # noqa: E402
 from mmdet.utils import register_all_modules  # noqa: E402
+from mmengine.runner import ValLoop  # noqa: E402
 from ssd_plugin.engine.atomic_backend import PART, AtomicBackend  # noqa: E402
 
 TRAIN = str(Path(__file__).resolve().parents[2] / 'tools' / 'train.py')
@@ -40,6 +42,9 @@ def train(command):
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if command.get('slow_saves'):
         AtomicBackend.put = lambda self, obj, path: put_slowly(self, obj, path, command['slow_saves'])
+    if command.get('slow_validation'):
+        validate = ValLoop.run
+        ValLoop.run = lambda self: time.sleep(command['slow_validation']) or validate(self)
     sys.argv = [TRAIN, *command['argv']]
     status = 0
     try:

@@ -59,9 +59,8 @@ def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_
 
 
 def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
-    run = start(tmp_path / 'run')
-    # Its checkpoint is there, its validation has begun.
-    run.wait_for(f'Saving checkpoint at {ITERATIONS // 2} iterations')
+    run = start(tmp_path / 'run', slow_validation=20.)
+    # Its checkpoint is there, its validation is not over.
     run.wait_for(lambda: (tmp_path / f'run/iter_{ITERATIONS // 2}.pth').exists())
     run.signal(signal.SIGKILL)
     run.end()
@@ -82,6 +81,16 @@ def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted,
     text = run.text()
     last = int(newest_whole(folder)[0].rsplit('_', 1)[1].removesuffix('.pth'))
     assert moment <= last <= moment + 2 and f'Stopping after iteration {last} ({signal.Signals(number).name})' in text
+    finish_and_compare(start, folder, uninterrupted)
+
+
+def test_a_signal_in_a_validation_does_not_wait_for_its_end(start, uninterrupted, tmp_path):
+    folder, half = tmp_path / 'run', ITERATIONS // 2
+    run = start(folder, slow_validation=1.)
+    run.wait_for(lambda: (folder / f'iter_{half}.pth').exists())
+    run.signal(signal.SIGTERM)
+    assert run.end() == PREEMPTED_STATUS
+    assert f'Stopping after iteration {half} (SIGTERM)' in run.text() and 'pascal_voc/mAP: ' not in run.text()
     finish_and_compare(start, folder, uninterrupted)
 
 
@@ -137,8 +146,8 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_is_an_error_at_the_end(star
     folder = tmp_path / 'run'
     run = start(folder, slow_saves=0.)
     run.wait_for(lambda: (folder / 'iter_2.pth').exists())
-    # From here on no file may grow beyond a few bytes more than a log needs.
-    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
+    # Enough for a log, and a fifth of a checkpoint.
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     assert run.end() == 1
     text = run.text()
     assert f'iter_{ITERATIONS}.pth could not be saved: File too large. The last one is' in text
