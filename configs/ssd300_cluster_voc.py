@@ -1,6 +1,6 @@
-# SSD300 on VOC2007+2012 on 8 GPUs, 32 images each: the iterations of ssd300_voc.py divided by 8, its learning rate times 8 (arXiv 1706.02677), as
-# many images seen; bfloat16, channels last, compiled, EMA (_base_/recipes/cluster.py). bash tools/dist_train.sh THIS 8; for other numbers of
-# GPUs see docs/clusters.md.
+# SSD300 on VOC2007+2012 on 8 GPUs, 32 images each: the iterations of ssd300_voc.py divided by 8, its learning rate times 8 (arXiv
+# 1706.02677), as many images seen; bfloat16, channels last, compiled, EMA (_base_/recipes/cluster.py). bash tools/dist_train.sh
+# THIS 8; for other numbers of GPUs see docs/clusters.md.
 _base_ = ['./ssd300_voc.py', './_base_/recipes/cluster.py']
 optim_wrapper = dict(optimizer=dict(lr=8e-3), **_base_.cluster.optim_wrapper)
 train_cfg = dict(max_iters=15000, val_interval=1250)

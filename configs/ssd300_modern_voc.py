@@ -1,5 +1,6 @@
-# SSD300 on VOC2007+2012 with modern training: quality focal loss in place of mining, DIoU of decoded boxes in place of smooth L1, cosine
-# schedule, EMA, bfloat16, and mosaics but for the last tenth of the iterations (_base_/recipes/modern.py, which says where from).
+# SSD300 on VOC2007+2012 with modern training: quality focal loss in place of mining, DIoU of decoded boxes in place of smooth L1,
+# cosine schedule, EMA, bfloat16, and mosaics but for the last tenth of the iterations (_base_/recipes/modern.py, which says where
+# from).
 _base_ = ['./ssd300_voc.py', './_base_/recipes/modern.py']
 model = _base_.modern.model
 optim_wrapper = _base_.modern.optim_wrapper

@@ -1,8 +1,8 @@
 # SSD300 on VOC2007+2012 as in the PyTorch tutorial (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection): its weights load
-# after tools/convert_checkpoint.py. Published for them: 77.1 mAP on VOC2007 test (its README).
-# Priors by scale, limited to the image in centre form, background first, every prior above the threshold a candidate; Xavier's uniform
-# initialization, batches of 8, biases at twice the learning rate. ssd300_tutorial_plateau_voc.py decays by the validation loss.
-# With alpha learned: --cfg-options model.bbox_head.loss_multibox.alpha=learned; with batches of 32: train_dataloader.batch_size=32
+# after tools/convert_checkpoint.py. Published for them: 77.1 mAP on VOC2007 test (its README). Priors by scale, limited to the
+# image in centre form, background first, every prior above the threshold a candidate; Xavier's uniform initialization, batches of
+# 8, biases at twice the learning rate. ssd300_tutorial_plateau_voc.py decays by the validation loss. With alpha learned:
+# --cfg-options model.bbox_head.loss_multibox.alpha=learned; with batches of 32: train_dataloader.batch_size=32
 _base_ = ['./ssd300_voc.py', './_base_/recipes/tutorial.py']
 few, many = [2, 0.5], [2, 3, 0.5, 0.333]
 _base_.tutorial.bbox_head.prior_generator.update(

@@ -1,5 +1,5 @@
-# Sourced by the scripts that start trainings: wait_for PID waits for a process to end, also when a signal comes meanwhile, and gives its
-# status.
+# Sourced by the scripts that start trainings: wait_for PID waits for a process to end, also when a signal comes meanwhile, and
+# gives its status.
 wait_for() {
     local status
     # A trap ends a wait.

@@ -1,6 +1,7 @@
-# Recipe 1 on BCCD: the depthwise detector with its own priors, s_min to s_max by linear interpolation, and steps of the learning rate.
-# The configs of this folder compare recipes (docs/recipes.md): same network, images, number of images seen, and optimizer, since the
-# recipes' own learning rates need many more iterations from scratch. Priors, matching, loss and schedule are the recipes'.
+# Recipe 1 on BCCD: the depthwise detector with its own priors, s_min to s_max by linear interpolation, and steps of the learning
+# rate. The configs of this folder compare recipes (docs/recipes.md): same network, images, number of images seen, and optimizer,
+# since the recipes' own learning rates need many more iterations from scratch. Priors, matching, loss and schedule are the
+# recipes'.
 _base_ = '../ssd_depthwise_bccd.py'
 max_iters = 900
 model = dict(

@@ -1,6 +1,6 @@
 # Recipe 5 on BCCD: priors limited to the image in centre form, the last extra prior as large as the image, Xavier's uniform
-# initialization, biases at twice the learning rate, gradients clipped by value, batches of 8, and a tenth of the learning rate when the
-# validation loss (of the test images, as in the tutorial) has not fallen for three validations.
+# initialization, biases at twice the learning rate, gradients clipped by value, batches of 8, and a tenth of the learning rate when
+# the validation loss (of the test images, as in the tutorial) has not fallen for three validations.
 _base_ = ['./depthwise.py', '../_base_/recipes/tutorial.py', '../_base_/recipes/plateau.py']
 model = dict(**_base_.tutorial, **_base_.plateau.model)
 train_dataloader = dict(batch_size=8)

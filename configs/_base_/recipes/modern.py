@@ -1,6 +1,6 @@
-# What detectors have learned since: quality focal loss in place of mining (arXiv 2006.04388), the DIoU of decoded boxes in place of the
-# smooth L1 of offsets (arXiv 1911.08287), a cosine schedule, an average of the weights (EMA), bfloat16, and mosaics of four augmented
-# images but for the last iterations. A config takes the parts that it wants; see ssd300_modern_voc.py.
+# What detectors have learned since: quality focal loss in place of mining (arXiv 2006.04388), the DIoU of decoded boxes in place of
+# the smooth L1 of offsets (arXiv 1911.08287), a cosine schedule, an average of the weights (EMA), bfloat16, and mosaics of four
+# augmented images but for the last iterations. A config takes the parts that it wants; see ssd300_modern_voc.py.
 modern = dict(
     model=dict(
         bbox_head=dict(

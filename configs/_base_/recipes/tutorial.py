@@ -1,5 +1,5 @@
-# What the PyTorch tutorial does: priors limited to the image in centre form, the last level's extra square prior as large as the image,
-# background first, every prior above the threshold a candidate, Xavier's uniform initialization. For a config's model.
+# What the PyTorch tutorial does: priors limited to the image in centre form, the last level's extra square prior as large as the
+# image, background first, every prior above the threshold a candidate, Xavier's uniform initialization. For a config's model.
 xavier = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 tutorial = dict(
     neck=dict(init_cfg=xavier),
