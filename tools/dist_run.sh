@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Start a Python tool once per GPU, for dist_train.sh and dist_test.sh: bash tools/dist_run.sh TOOL GPUS [arguments of the tool] On
-# several nodes, run it on each with NNODES, NODE_RANK (0, 1, ...), MASTER_ADDR and PORT set. Without a GPU, GPUS is the number of
-# processes on the CPU. SIGTERM and SIGUSR1 are passed on; status 75 says that training was ended by one, and can be resumed.
+# Start a Python tool once per GPU, for dist_train.sh and dist_test.sh: bash tools/dist_run.sh TOOL GPUS [arguments of the tool]
+# On several nodes, run it on each with NNODES, NODE_RANK (0, 1, ...), MASTER_ADDR and PORT set. Without a GPU, GPUS is the
+# number of processes on the CPU. SIGTERM and SIGUSR1 are passed on; status 75 says that training was ended by one, and can be resumed.
 set -uo pipefail
 if [ $# -lt 2 ]; then
     echo "usage: bash $0 TOOL GPUS [arguments of the tool]" >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train by Slurm: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py] GPUS, GPUS_PER_NODE,
-# CPUS_PER_TASK and SRUN_ARGS set the size of the job; within an allocation (sbatch, salloc) srun uses that one. A job that Slurm
-# wants back (SIGTERM, or SIGUSR1 some time before its end with --signal=USR1@120) saves, and is requeued if it is a batch job; it
+# Train by Slurm: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS set the size of the job; within an allocation (sbatch, salloc) srun uses that one. A job
+# that Slurm wants back (SIGTERM, or SIGUSR1 some time before its end with --signal=USR1@120) saves, and is requeued if it is a batch job; it
 # then goes on from the newest whole checkpoint of WORK_DIR.
 set -uo pipefail
 if [ $# -lt 4 ]; then
