@@ -12,4 +12,4 @@ VENV=.venv
 [ "$STACK" = mmdet ] || VENV=.venv-$STACK
 # A process for each core, with a thread each; -n 0 for one.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "$VENV/bin/python" -m pytest -n auto --dist loadfile "$@"
+exec "$VENV/bin/python" -m pytest -n auto --dist worksteal "$@"
