@@ -20,7 +20,7 @@ setup(
     # Configs and tools travel where MMDetection's own wheel has them, so that _base_ = 'ssd_plugin::ssd300_voc.py' finds them.
     package_data={
         'ssd_plugin': [
-            '.mim/configs/*.py', '.mim/configs/bccd/*.py', '.mim/configs/_base_/*.py', '.mim/configs/_base_/*/*.py', '.mim/tools/*.py',
+            '.mim/configs/*.py', '.mim/configs/*/*.py', '.mim/configs/*/*/*.py', '.mim/tools/*.py',
             '.mim/tools/dist_*.sh', '.mim/tools/slurm_*.sh', '.mim/tools/signals.sh'
         ]
     },

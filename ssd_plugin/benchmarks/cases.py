@@ -169,7 +169,8 @@ def pipeline(data_root: str) -> Functions:
             ann_file='ImageSets/Main/train.txt',
             data_prefix=dict(sub_data_root=''),
             pipeline=[]))
-    ours, stock = (read_config(f'ssd_plugin::_base_/pipelines/{name}.py').train_pipeline for name in ('ssd300', 'ssd300_stock'))
+    ours = read_config('ssd_plugin::_base_/pipelines/ssd300.py').train_pipeline
+    stock = read_config('ssd_plugin::_base_/pipelines/stock.py').stock_pipeline
     steps = {OURS: ours, MMDET: stock, 'decoding alone': [{**ours[0], 'decode': True}], 'its decoding alone': stock[:1]}
 
     def next_image(transform: Compose) -> Callable:

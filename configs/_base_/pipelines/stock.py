@@ -1,6 +1,5 @@
 # MMDetection's own steps for SSD, one after the other, for comparison: FusedSSDAugment does the same in one.
-_base_ = './ssd300.py'
-train_pipeline = [
+stock_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='Expand', mean=[123.675, 116.28, 103.53], to_rgb=True, ratio_range=(1, 4)),
