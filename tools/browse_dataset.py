@@ -46,7 +46,7 @@ def main() -> None:
             first = next(unwrapped(dataset))
             if not 0 <= args.stages < len(first):
                 raise UserError(f'--stages {args.stages}: there are images 0 to {len(first) - 1}')
-            image = stages(first, args.stages, args.seed)
+            image = stages(dataset, args.stages, args.seed)
     write_png(image, str(args.out))
     print(f'{args.out}: {image.shape[2]}x{image.shape[1]} pixels')
 

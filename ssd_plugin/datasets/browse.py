@@ -6,12 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmdet.datasets import MultiImageMixDataset
 from mmdet.structures.bbox import get_box_tensor
-from mmengine.dataset import BaseDataset
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
 from .transforms import FusedSSDAugment
+from .wrappers import unwrapped
 
 # Pixels of the height that a picture is shown with, and above it for its title.
 HEIGHT, TITLE = 300, 22
@@ -38,12 +39,12 @@ def contact_sheet(dataset, indices: Sequence[int], columns: int) -> Tensor:
     return _grid(pictures, columns)
 
 
-def stages(dataset: BaseDataset, index: int, seed: int) -> Tensor:
+def stages(dataset, index: int, seed: int) -> Tensor:
     """One image after each step of the pipeline that changes it; of :class:`FusedSSDAugment`, the window that it chose, the window
-    sampled, and its colours changed.
+    sampled, and its colours changed; of steps that mix images, the others before it.
 
     Args:
-        dataset: whose pipeline is shown.
+        dataset: whose pipeline is shown, in wrappers or not; of several, the first.
         index: of the image.
         seed: of the random numbers.
 
@@ -51,15 +52,15 @@ def stages(dataset: BaseDataset, index: int, seed: int) -> Tensor:
         ``(3, H, W)`` uint8, red first.
     """
     np.random.seed(seed)
-    results, pictures, meta = dataset.get_data_info(index), [], dataset.metainfo
+    leaf = next(unwrapped(dataset))
+    results, pictures, meta = leaf.get_data_info(index), [], leaf.metainfo
 
-    def show(title: str) -> None:
-        image = torch.from_numpy(np.ascontiguousarray(results['img'][..., ::-1].transpose(2, 0, 1)))
-        boxes = torch.as_tensor(get_box_tensor(results['gt_bboxes'])) if 'gt_bboxes' in results else torch.zeros(0, 4)
-        labels = results['gt_bboxes_labels'].tolist() if len(boxes) else []
-        pictures.append(picture(image, boxes, labels, meta, title))
+    def show(shown: dict, title: str) -> None:
+        boxes = torch.as_tensor(get_box_tensor(shown['gt_bboxes'])) if 'gt_bboxes' in shown else torch.zeros(0, 4)
+        labels = shown['gt_bboxes_labels'].tolist() if len(boxes) else []
+        pictures.append(picture(_as_tensor(shown['img']), boxes, labels, meta, title))
 
-    for step in dataset.pipeline.transforms:
+    for step, others in _steps(dataset):
         if isinstance(step, FusedSSDAugment):
             before, state = dict(results), np.random.get_state()
             results = _with_pixels(before)
@@ -67,17 +68,36 @@ def stages(dataset: BaseDataset, index: int, seed: int) -> Tensor:
             plain.colors = NO_COLORS
             sampled = plain(dict(results))
             pictures.append(_window(results, sampled['window'], meta))
-            results = sampled
-            show('the window, sampled')
+            show(sampled, 'the window, sampled')
             np.random.set_state(state)
             results = step(before)
         else:
+            if hasattr(step, 'get_indexes'):
+                if not pictures:
+                    show(_with_pixels(results), 'one image')
+                chosen = step.get_indexes(others)
+                mixed = [copy.deepcopy(others[i]) for i in (chosen if isinstance(chosen, Sequence) else [chosen])]
+                for other in mixed:
+                    show(_with_pixels(other), 'another image')
+                results = dict(results, mix_results=mixed)
             results = step(results)
         if results is None or 'data_samples' in results:
             break
+        results.pop('mix_results', None)
         if 'img' in results:
-            show(type(step).__name__)
+            show(results, type(step).__name__)
     return _grid(pictures, len(pictures))
+
+
+def _steps(dataset) -> list[tuple]:
+    """(step, data set that it takes other images from) of all pipelines, the innermost first."""
+    if isinstance(dataset, MultiImageMixDataset):
+        return _steps(dataset.dataset) + [(step, dataset.dataset) for step in dataset.pipeline]
+    if hasattr(dataset, 'datasets'):
+        return _steps(dataset.datasets[0])
+    if hasattr(dataset, 'dataset'):
+        return _steps(dataset.dataset)
+    return [(step, None) for step in dataset.pipeline.transforms]
 
 
 def _with_pixels(results: dict) -> dict:
@@ -94,16 +114,21 @@ def _window(results: dict, window: Sequence[float], meta: dict) -> Tensor:
     left, top = max(-x1, 0), max(-y1, 0)
     world = cv2.copyMakeBorder(results['img'], top, max(y2 - height, 0), left, max(x2 - width, 0), cv2.BORDER_CONSTANT, value=(128, ) * 3)
     boxes = torch.as_tensor(get_box_tensor(results['gt_bboxes'])) + torch.tensor([left, top, left, top])
-    image = _drawn(torch.from_numpy(world[..., ::-1].transpose(2, 0, 1).copy()), boxes, results['gt_bboxes_labels'].tolist(), meta)
+    image = _drawn(_as_tensor(world), boxes, results['gt_bboxes_labels'].tolist(), meta)
     place = torch.tensor([[x1 + left, y1 + top, x2 + left, y2 + top]]) * (HEIGHT / world.shape[0])
     return _titled(draw_bounding_boxes(image, place.clamp(min=0), colors='white', width=4), 'the window chosen')
+
+
+def _as_tensor(image: np.ndarray) -> Tensor:
+    """``(H, W, 3)``, blue first, to ``(3, H, W)``, red first."""
+    return torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
 
 
 def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: str) -> Tensor:
     """An image in the height shown, with boxes and class names, below its title.
 
     Args:
-        image: ``(3, H, W)`` uint8, red first.
+        image: ``(3, H, W)`` levels 0 to 255, red first, of any type.
         boxes: ``(N, 4)`` in pixels of it.
         labels: class of each.
         meta: with ``classes`` and perhaps ``palette``.
@@ -115,6 +140,8 @@ def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: 
 def _drawn(image: Tensor, boxes: Tensor, labels: list[int], meta: dict) -> Tensor:
     factor = HEIGHT / image.shape[1]
     size = [HEIGHT, max(round(image.shape[2] * factor), 1)]
+    # Some of MMDetection's steps leave fractions of levels, and levels beyond.
+    image = image if image.dtype == torch.uint8 else image.clamp(0, 255).round().byte()
     image = torch.nn.functional.interpolate(image[None], size=size, mode='bilinear', antialias=True)[0]
     palette = meta.get('palette') or [(255, 210, 0)]
     colors = [tuple(palette[label % len(palette)]) for label in labels]

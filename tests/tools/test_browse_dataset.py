@@ -32,17 +32,34 @@ def test_stages_show_window_sample_and_colours(dataset):
     assert torch.equal(sheet, stages(dataset, 0, seed=3))
 
 
-def test_stages_of_mmdetections_steps_are_shown_one_by_one(shapes):
+def test_stages_of_mmdetections_steps_are_shown_one_by_one_in_whole_levels(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
     data = cfg.train_dataloader.dataset
     data.pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations', with_bbox=True),
         dict(type='RandomFlip', prob=1.),
+        # Leaves fractions of levels.
+        dict(type='PhotoMetricDistortion'),
         dict(type='PackDetInputs')
     ]
-    # Three steps have an image.
-    assert stages(DATASETS.build(data), 0, seed=0).shape[2] == 3 * (400 + 6) + 6
+    built = DATASETS.build(data)
+    # Four steps have an image.
+    shown, sheet = stages(built, 0, seed=0), contact_sheet(built, [0], columns=1)
+    assert shown.shape[2] == 4 * (400 + 6) + 6
+    assert shown.dtype == sheet.dtype == torch.uint8
+
+
+def test_stages_show_what_a_mosaic_is_made_of(shapes):
+    cfg = read_config(CONFIG, dict(data_root=str(shapes)))
+    data = cfg.train_dataloader.dataset
+    loading, augment, packing = data.pipeline[:2], data.pipeline[2], data.pipeline[3]
+    mixed = dict(
+        type='MultiImageMixDataset',
+        dataset={**data, 'pipeline': loading},
+        pipeline=[dict(type='MosaicSSDAugment', augment=augment), packing])
+    # Four images and what they become.
+    assert stages(DATASETS.build(dict(type='RepeatDataset', dataset=mixed, times=2)), 0, seed=0).shape[2] == 5 * (400 + 6) + 6
 
 
 def test_tool_writes_a_picture(run_tool, shapes, tmp_path):

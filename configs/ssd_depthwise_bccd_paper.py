@@ -1,6 +1,6 @@
-# ssd_depthwise_bccd.py for half as long, with the augmentation of the paper instead of one for cells: beside stock_bccd.py it
-# shows that FusedSSDAugment trains as MMDetection's steps do (docs/data.md).
-_base_ = '../ssd_depthwise_bccd.py'
+# ssd_depthwise_bccd.py for half as long, with the augmentation of the paper instead of one for cells: docs/data.md compares it with
+# MMDetection's steps.
+_base_ = './ssd_depthwise_bccd.py'
 max_iters = 1800
 train_pipeline = [*_base_.train_pipeline]
 train_pipeline[2] = dict(type='FusedSSDAugment', scale=(320, 240), fill=[127.] * 3)
