@@ -1,5 +1,7 @@
 """Fixtures that several tests share."""
 import os
+import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -29,6 +31,22 @@ def shapes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('data') / 'shapes'
     draw_dataset(folder, dict(train=12, test=4), seed=1)
     return folder
+
+
+@pytest.fixture
+def faces(shapes, tmp_path):
+    """The drawn data as MMDetection's WIDERFaceDataset has it."""
+    root = tmp_path / 'faces'
+    for split, source in (('train', 'train'), ('val', 'test')):
+        listed = (shapes / f'ImageSets/Main/{source}.txt').read_text().split()
+        (root / f'WIDER_{split}/Annotations').mkdir(parents=True)
+        (root / f'WIDER_{split}/0--Parade').mkdir()
+        (root / f'{split}.txt').write_text('\n'.join(listed))
+        for name in listed:
+            shutil.copy(shapes / f'JPEGImages/{name}.jpg', root / f'WIDER_{split}/0--Parade')
+            text = (shapes / f'Annotations/{name}.xml').read_text().replace('<annotation>', '<annotation><folder>0--Parade</folder>', 1)
+            (root / f'WIDER_{split}/Annotations/{name}.xml').write_text(re.sub('<name>[a-z]*', '<name>face', text))
+    return root
 
 
 def run_tool_in(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:

@@ -18,19 +18,18 @@ from mmdet.registry import TASK_UTILS
 from mmengine.registry import init_default_scope
 from ssd_plugin.datasets.checks import coverage, faults, sources
 from ssd_plugin.datasets.checks.files import read_all
+from ssd_plugin.datasets.checks.limits import MAX_SHARE
 from ssd_plugin.datasets.checks.records import KINDS, LEFT_OUT, NOTE, UNSAFE, Annotations, Fault
 from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError, check_data_paths
 
 DEFAULT_CONFIG = 'ssd_plugin::ssd300_voc.py'
-# More than this share of unusable boxes or images also stops training.
-MAX_SHARE = 0.05
 HEADINGS = {UNSAFE: 'unsafe: training would stop, or learn what is wrong', LEFT_OUT: 'left out of training', NOTE: 'worth a look'}
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Find what is wrong with a data set before training on it.')
-    parser.add_argument('data', nargs='?', type=Path, help='folder in VOC or COCO layout, or a JSON file; by default what --config names')
+    parser.add_argument('data', nargs='?', type=Path, help='folder in the layout of VOC, COCO or WIDER FACE, or a JSON file; by default what --config names')
     parser.add_argument('--config', help=f'its classes are the known ones, its priors are compared (default: the priors of {DEFAULT_CONFIG})')
     parser.add_argument('--images', type=Path, help="folder of a JSON file's images")
     parser.add_argument('--fix', type=Path, metavar='FOLDER', help='write a repaired copy of the annotation to this folder')

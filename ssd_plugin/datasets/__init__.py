@@ -1,3 +1,3 @@
-from . import checked_voc, collate, json_lists, patient_worker, shared_coco, stream, transforms
+from . import checked_xml, collate, json_lists, patient_worker, shared_coco, stream, transforms
 
-__all__ = ['checked_voc', 'collate', 'json_lists', 'patient_worker', 'shared_coco', 'stream', 'transforms']
+__all__ = ['checked_xml', 'collate', 'json_lists', 'patient_worker', 'shared_coco', 'stream', 'transforms']

@@ -8,13 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from .checks.entries import ANNOTATION, CATEGORY, IMAGE, what_is_missing
+
+KINDS = dict(images=IMAGE, annotations=ANNOTATION, categories=CATEGORY)
 # Changes with the meaning of the files.
-VERSION = 1
+VERSION = 2
 ARRAYS = ('boxes', 'labels', 'crowd', 'starts', 'sizes', 'ids', 'names', 'name_starts')
 META = 'meta.json'
+# Why annotations are left out: first what somebody wanted, then what somebody got wrong.
+WANTED = ('marked to be ignored', 'of a class that is not wanted')
+INCOMPLETE = 'incomplete'
 
 
-def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool, min_size: int) -> None:
+def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool) -> None:
     """Parse an annotation file, by MMDetection's rules of what counts, into a folder of arrays; whole or not at all.
 
     Args:
@@ -23,17 +29,17 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
         classes: names of the wanted categories.
         filter_empty: leave out images without an annotation of these.
         min_size: leave out images with a shorter side.
+        strict: incomplete entries are an error; otherwise they are left out and counted.
 
     Raises:
-        ValueError: the file is no JSON, or ids of annotations are not unique.
-        KeyError: it lacks a key.
+        ValueError: the file is no JSON, lacks a list, has no whole entry, or ids of annotations that are not unique.
         OSError: it cannot be read, or the folder not be written.
     """
     # Millions of small objects and no cycles: looking for some takes half the time.
     gc.disable()
     try:
         content = json.loads(source.read_bytes())
-        arrays, meta = _arrays(content, classes, filter_empty, min_size)
+        arrays, meta = _parsed(content, classes, filter_empty, min_size, strict)
     finally:
         gc.enable()
     unfinished = folder.with_name(folder.name + '.unfinished')
@@ -48,12 +54,44 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _arrays(content: dict, classes: Sequence[str], filter_empty: bool, min_size: int) -> tuple[dict[str, np.ndarray], dict]:
-    annotations = content['annotations']
+def _parsed(content: dict, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays, and what is known of them."""
+    lists = [content.get(key) if isinstance(content, dict) else None for key in KINDS]
+    if not all(isinstance(entries, list) for entries in lists):
+        raise ValueError(f'it lacks one of the lists {", ".join(KINDS)}')
+    try:
+        arrays, categories, dropped = _arrays(*lists, classes, filter_empty, min_size)
+        whole = lists
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # To look at each entry first would take as long as all the rest.
+        whole = [_whole(entries, key, strict) for entries, key in zip(lists, KINDS)]
+        arrays, categories, dropped = _arrays(*whole, classes, filter_empty, min_size)
+    incomplete = {key: len(entries) - len(rest) for key, entries, rest in zip(KINDS, lists, whole)}
+    if incomplete['annotations']:
+        dropped[INCOMPLETE] = incomplete['annotations']
+    return arrays, dict(categories=categories, dropped=dropped, incomplete=incomplete, totals=dict(zip(KINDS, map(len, lists))))
+
+
+def _whole(entries: list, key: str, strict: bool) -> list[dict]:
+    found = []
+    for index, entry in enumerate(entries):
+        reason = what_is_missing(entry, KINDS[key])
+        if reason is None:
+            found.append(entry)
+        elif strict:
+            raise ValueError(f'of {key}[{index}]: {reason}')
+    return found
+
+
+def _arrays(images: list[dict], annotations: list[dict], categories: list[dict], classes: Sequence[str], filter_empty: bool,
+            min_size: int) -> tuple[dict[str, np.ndarray], list, dict[str, int]]:
+    """The arrays, the ids of the wanted categories, and how many annotations are left out, by reason."""
+    if not images:
+        raise ValueError('it has no images')
     # As MMDetection: labels count the wanted categories in the order of the file.
-    categories = [category['id'] for category in content['categories'] if category['name'] in classes]
+    categories = [category['id'] for category in categories if category['name'] in classes]
     label_of = {category: label for label, category in enumerate(categories)}
-    images = list({image['id']: image for image in content['images']}.values())
+    images = list({image['id']: image for image in images}.values())
     index_of = {image['id']: index for index, image in enumerate(images)}
     if len({annotation['id'] for annotation in annotations}) < len(annotations):
         raise ValueError('the ids of its annotations are not unique')
@@ -69,13 +107,13 @@ def _arrays(content: dict, classes: Sequence[str], filter_empty: bool, min_size:
     corner, side = np.split(np.array([a['bbox'] for a in annotations], np.float64).reshape(-1, 4), 2, axis=1)
     sizes = np.array([(i['width'], i['height']) for i in images], np.int64).reshape(-1, 2)
 
-    shown = np.minimum(corner + side, sizes[image] if len(images) else 0) - np.maximum(corner, 0)
+    shown = np.minimum(corner + side, sizes[image]) - np.maximum(corner, 0)
     reasons = {
         'of an image that is not there': image < 0,
-        'marked to be ignored': ignored,
+        WANTED[0]: ignored,
         'outside the image': ~(shown > 0).all(axis=1),
         'less than a pixel wide or high, or without area': (area <= 0) | (side < 1).any(axis=1),
-        'of a class that is not wanted': label < 0
+        WANTED[1]: label < 0
     }
     why = np.select(list(reasons.values()), range(1, len(reasons) + 1), 0)
     dropped = {reason: count for number, reason in enumerate(reasons, 1) if (count := int((why == number).sum()))}
@@ -95,10 +133,15 @@ def _arrays(content: dict, classes: Sequence[str], filter_empty: bool, min_size:
         crowd=crowd[kept],
         starts=np.concatenate([[0], np.cumsum(counts)]),
         sizes=sizes[wanted],
-        ids=np.array([i['id'] for i in images]),
+        ids=_ids([i['id'] for i in images]),
         names=np.frombuffer(b''.join(names), np.uint8),
         name_starts=np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64))
-    return arrays, dict(categories=categories, dropped=dropped)
+    return arrays, categories, dropped
+
+
+def _ids(ids: list[int | str]) -> np.ndarray:
+    """Whole numbers as such; where there is text, all as JSON."""
+    return np.array(ids, np.int64) if all(isinstance(i, int) for i in ids) else np.array([json.dumps(i) for i in ids], np.str_)
 
 
 class CocoTable:
@@ -109,9 +152,10 @@ class CocoTable:
         labels, crowd: ``(N, )``.
         starts: ``(images + 1, )`` rows at which the images' boxes begin.
         sizes: ``(images, 2)`` width, height.
-        ids: ``(images, )``.
         categories: ids of the categories, by label.
         dropped: number of annotations left out, by reason.
+        incomplete: number of entries of each list that lack something.
+        totals: length of each list.
     """
 
     def __init__(self, folder: Path):
@@ -120,6 +164,12 @@ class CocoTable:
             setattr(self, name, np.load(folder / f'{name}.npy', mmap_mode='r'))
         meta = json.loads((folder / META).read_text())
         self.categories, self.dropped = meta['categories'], Counter(meta['dropped'])
+        self.incomplete, self.totals = meta['incomplete'], meta['totals']
+
+    @property
+    def broken(self) -> int:
+        """Number of annotations that nobody wanted to leave out."""
+        return sum(count for reason, count in self.dropped.items() if reason not in WANTED)
 
     def __reduce__(self):
         # A process that is spawned maps the files, too; pickled arrays would be copies.
@@ -127,6 +177,11 @@ class CocoTable:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def id(self, index: int) -> int | str:
+        """Of an image."""
+        found = self.ids[index].item()
+        return json.loads(found) if isinstance(found, str) else found
 
     def name(self, index: int) -> str:
         """File name of an image."""

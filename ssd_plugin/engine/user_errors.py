@@ -12,8 +12,7 @@ from urllib.error import URLError
 
 from mmengine.config import Config
 
-from ssd_plugin.datasets.checked_voc import TooManyBroken
-from ssd_plugin.datasets.transforms.load_encoded_image import TooManyUnreadable
+from ssd_plugin.datasets.checks.limits import UnusableData
 from ssd_plugin.datasets.wrappers import configured_datasets
 
 from .whole_checkpoints import what_could_run
@@ -105,9 +104,9 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
         return (f'the weights that the model starts from could not be downloaded: {error.reason}. The config names them in an '
                 'init_cfg; give the path of a copy as its checkpoint, say model.backbone.init_cfg.checkpoint=FILE, or train from '
                 'scratch with model.backbone.init_cfg=None')
-    if isinstance(error, (TooManyUnreadable, TooManyBroken)):
+    if isinstance(error, UnusableData):
         # A loader's worker sends its traceback as the message.
-        return text.split('TooManyUnreadable: ')[-1].strip() + '. tools/check_dataset.py lists them'
+        return text.split('UnusableData: ')[-1].strip() + '. tools/check_dataset.py says what is wrong, and where'
     if isinstance(error, RuntimeError) and int(os.environ.get('WORLD_SIZE', 1)) > 1 and _LOST_RANK.search(text):
         reason = next((line for line in text.splitlines() if _LOST_RANK.search(line)), '')
         return (f'rank {os.environ.get("RANK")} of {os.environ["WORLD_SIZE"]} has lost another rank, which died, hangs, or whose '

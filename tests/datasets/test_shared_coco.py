@@ -1,11 +1,13 @@
 import json
 import multiprocessing
 import pickle
+import re
 
 import numpy as np
 import pytest
 from mmdet.registry import DATASETS
 from ssd_plugin.datasets import shared_coco
+from ssd_plugin.datasets.checks.limits import UnusableData
 from ssd_plugin.engine.hooks.unusable_boxes_hook import _boxes
 
 CLASSES = [f'class {index}' for index in range(4)]
@@ -37,7 +39,7 @@ def annotation(tmp_path):
 
 def build(annotation, kind='SharedCocoDataset', **options):
     if kind == 'SharedCocoDataset':
-        options.setdefault('cache_dir', str(annotation.parent / 'cache'))
+        options = {'cache_dir': str(annotation.parent / 'cache'), 'max_broken': 1., **options}
     return DATASETS.build(
         dict(type=kind, ann_file=str(annotation), data_prefix=dict(img='images'), metainfo=dict(classes=CLASSES), pipeline=[], **options))
 
@@ -81,9 +83,7 @@ def test_it_is_parsed_once_until_file_or_options_change(annotation, monkeypatch)
     assert infos(build(annotation)) == first and len(calls) == 1
     build(annotation, filter_cfg=dict(filter_empty_gt=True))
     assert len(calls) == 2
-    content = json.loads(annotation.read_text())
-    content['images'][0]['file_name'] = 'another name.jpg'
-    annotation.write_text(json.dumps(content))
+    edit(annotation, lambda content: content['images'][0].update(file_name='another name.jpg'))
     assert build(annotation).get_data_info(0)['img_path'] == 'images/another name.jpg' and len(calls) == 3
 
 
@@ -113,17 +113,77 @@ def test_boxes_are_looked_at_without_going_through_the_images(annotation):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize('damage, error, message', [
-    (lambda content: content['annotations'].append(content['annotations'][0]), ValueError, 'not unique'),
-    (lambda content: content.pop('images'), KeyError, 'images'),
+@pytest.mark.parametrize('damage, message', [
+    (lambda content: content['annotations'].append(content['annotations'][0]), 'not unique'),
+    (lambda content: content.pop('images'), 'one of the lists images'),
+    (lambda content: content.update(annotations={}), 'one of the lists images'),
 ])
-def test_what_cannot_be_used_is_named_and_leaves_nothing(annotation, damage, error, message):
-    content = json.loads(annotation.read_text())
-    damage(content)
-    annotation.write_text(json.dumps(content))
-    with pytest.raises(error, match=f'instances.json cannot be used.*{message}'):
+def test_what_cannot_be_used_is_named_and_leaves_nothing(annotation, damage, message):
+    edit(annotation, damage)
+    with pytest.raises(UnusableData, match=f'instances.json cannot be used.*{message}'):
         build(annotation)
     assert not [path for path in (annotation.parent / 'cache').iterdir() if path.is_dir()]
+
+
+def test_a_file_that_is_no_json_is_named(annotation):
+    annotation.write_text('{"images": [')
+    with pytest.raises(UnusableData, match='instances.json cannot be used'):
+        build(annotation)
+
+
+def edit(annotation, change):
+    content = json.loads(annotation.read_text())
+    change(content)
+    annotation.write_text(json.dumps(content))
+
+
+INCOMPLETE = [
+    ('annotations', lambda entry: entry.pop('bbox')),
+    ('annotations', lambda entry: entry['bbox'].pop()),
+    ('annotations', lambda entry: entry.update(area='large')),
+    ('annotations', lambda entry: entry.update(image_id=[1])),
+    ('images', lambda entry: entry.pop('width')),
+    ('images', lambda entry: entry.update(height=float('nan'))),
+    ('images', lambda entry: entry.update(file_name=7)),
+    ('categories', lambda entry: entry.pop('id')),
+]
+
+
+@pytest.mark.parametrize('kind, damage', INCOMPLETE)
+def test_incomplete_entries_are_left_out_of_training_and_counted_and_refused_in_a_test(annotation, kind, damage, monkeypatch):
+    whole = build(annotation).table
+    edit(annotation, lambda content: damage(content[kind][0]))
+    said = []
+    monkeypatch.setattr(shared_coco, 'print_log', lambda text, *args: said.append(text))
+    table = build(annotation).table
+    assert table.incomplete == {**dict(images=0, annotations=0, categories=0), kind: 1} and table.totals == whole.totals
+    assert any(re.search(rf'{kind} are left out.*incomplete', text) for text in said)
+    with pytest.raises(UnusableData, match=rf'of {kind}\[\d\]: '):
+        build(annotation, test_mode=True)
+
+
+def test_more_that_cannot_be_used_than_allowed_is_an_error(annotation):
+    table = build(annotation).table
+    share = table.broken / table.totals['annotations']
+    assert 0 < table.broken < sum(table.dropped.values())
+    assert len(build(annotation, max_broken=share + 0.01)) and len(build(annotation, max_broken=0., test_mode=True))
+    with pytest.raises(UnusableData, match=f'{table.broken} of the 200 annotations .*max_broken.* outside the image'):
+        build(annotation, max_broken=share - 0.01)
+
+
+def test_what_was_parsed_of_a_file_as_it_was_is_removed(annotation):
+
+    def parsed():
+        return {path for path in (annotation.parent / 'cache').iterdir() if path.is_dir()}
+
+    first = infos(dataset := build(annotation))
+    build(annotation, test_mode=True)
+    assert len(before := parsed()) == 2
+    edit(annotation, lambda content: content['images'][0].update(file_name='another.jpg'))
+    build(annotation)
+    assert len(parsed()) == 1 and not parsed() & before
+    # Who has it open keeps it.
+    assert infos(dataset) == first
 
 
 def test_a_folder_that_cannot_be_written_is_named(annotation):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from ssd_plugin.datasets import checked_voc
+from ssd_plugin.datasets import checked_xml
+from ssd_plugin.datasets.checks.limits import UnusableData
 from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError, explained
 
@@ -88,14 +89,32 @@ def break_xml(data, split, number, content):
     return paths[0]
 
 
+@pytest.fixture
+def said(monkeypatch):
+    """Lines of the log about annotations."""
+    lines = []
+    monkeypatch.setattr(checked_xml, 'print_log', lambda text, *args: lines.append(text))
+    return lines
+
+
 @pytest.mark.parametrize('content', ['<annotation>', None, '<annotation><size/></annotation>'])
-def test_broken_xml_of_a_training_image_is_skipped_and_named(data, content, monkeypatch):
+def test_broken_xml_of_a_training_image_is_skipped_and_named(data, content, said):
     path = break_xml(data, 'train', 1, content)
     cfg = read_config(CONFIG, dict(data_root=str(data)))
-    said = []
-    monkeypatch.setattr(checked_voc, 'print_log', lambda text, *args: said.append(text))
     dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'max_broken': 0.1})
     assert len(dataset) == 11 and len(said) == 1 and str(path) in said[0]
+
+
+def test_broken_xml_of_faces_is_skipped_in_training_and_an_error_in_a_test(faces, said):
+    cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
+    train, val = ({**cfg[f'{split}_dataloader'].dataset, 'max_broken': 0.1} for split in ('train', 'val'))
+    assert len(DATASETS.build(train)) == 12 and len(DATASETS.build(val)) == 4 and not said
+    broken = [next((faces / f'WIDER_{split}/Annotations').iterdir()) for split in ('train', 'val')]
+    for path in broken:
+        path.write_text(path.read_text().replace('<folder>0--Parade</folder>', ''))
+    assert len(DATASETS.build(train)) == 11 and len(said) == 1 and str(broken[0]) in said[0]
+    with pytest.raises(UnusableData, match=f'{broken[1]} cannot be read'):
+        DATASETS.build(val)
 
 
 def test_many_broken_annotations_end_training(run_tool, data):

@@ -5,14 +5,14 @@ _base_ = './loaders.py'
 data_root = 'data/WIDERFace/'
 train_dataloader = dict(
     dataset=dict(
-        type='WIDERFaceDataset',
+        type='CheckedWIDERFaceDataset',
         data_root=data_root,
         ann_file='train.txt',
         data_prefix=dict(img='WIDER_train/'),
         filter_cfg=dict(filter_empty_gt=True)))
 val_dataloader = dict(
     dataset=dict(
-        type='WIDERFaceDataset',
+        type='CheckedWIDERFaceDataset',
         data_root=data_root,
         ann_file='val.txt',
         data_prefix=dict(img='WIDER_val/'),

@@ -3,6 +3,7 @@ import json
 import math
 from pathlib import Path
 
+from .entries import ANNOTATION, CATEGORY, IMAGE, Kind, what_is_missing
 from .records import Annotations, Box, Fault, Picture
 
 IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
@@ -18,70 +19,89 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        images, annotations, categories = (content[key] for key in ('images', 'annotations', 'categories'))
     except FileNotFoundError:
         return _nothing(Fault('missing annotation', str(path), 'the file is missing'))
     except json.JSONDecodeError as error:
         return _nothing(Fault('unreadable annotation', f'{path}:{error.lineno}', f'no JSON: {error.msg}, column {error.colno}'))
-    except UnicodeDecodeError as error:
-        return _nothing(Fault('unreadable annotation', str(path), f'no text: {error.reason}'))
-    except (KeyError, TypeError):
-        return _nothing(Fault('unreadable annotation', str(path), 'it lacks one of images, annotations and categories'))
+    except (OSError, ValueError, RecursionError) as error:
+        return _nothing(Fault('unreadable annotation', str(path), f'no text that can be read: {error}'))
+    lists = [content.get(key) for key in ('images', 'annotations', 'categories')] if isinstance(content, dict) else [None]
+    if not all(isinstance(entries, list) for entries in lists):
+        return _nothing(Fault('unreadable annotation', str(path), 'it lacks one of the lists images, annotations and categories'))
 
     dropped: set[int] = set()  # Python's ids of entries
-    pictures, faults = _read_images(path, images, folder or _usual_folder(path, images), dropped)
-    faults += _read_annotations(path, annotations, categories, pictures, dropped)
+    faults = []
+    whole = [
+        _whole(path, key, entries, kind, faults, dropped)
+        for key, entries, kind in zip(('images', 'annotations', 'categories'), lists, (IMAGE, ANNOTATION, CATEGORY))
+    ]
+    pictures = _read_images(path, whole[0], folder or _usual_folder(path, whole[0]), faults, dropped)
+    categories = {category['id']: category for _, category in whole[2]}
+    _read_annotations(whole[1], categories, pictures, faults, dropped)
 
     def write(target: Path) -> None:
-        kept = [image for image in images if id(image) not in dropped]
-        known = {image['id'] for image in kept}
-        objects = [a for a in annotations if id(a) not in dropped and a['image_id'] in known]
+        images, annotations, kept_categories = ([entry for entry in entries if id(entry) not in dropped] for entries in lists)
+        known = {image['id'] for image in images}
+        objects = [annotation for annotation in annotations if annotation['image_id'] in known]
         target.mkdir(parents=True, exist_ok=True)
-        (target / path.name).write_text(json.dumps({**content, 'images': kept, 'annotations': objects}))
+        (target / path.name).write_text(
+            json.dumps({**content, 'images': images, 'annotations': objects, 'categories': kept_categories}))
 
-    known = classes or tuple(category['name'] for category in categories)
+    known = classes or tuple(category['name'] for category in categories.values())
     return Annotations(list(pictures.values()), faults, write, 0, known)
 
 
-def _usual_folder(path: Path, images: list[dict]) -> Path:
+def _whole(path: Path, key: str, entries: list, kind: Kind, faults: list[Fault], dropped: set[int]) -> list[tuple[str, dict]]:
+    """(place, entry) of those that have all they need."""
+    found = []
+    for index, entry in enumerate(entries):
+        where = f'{path}: {key}[{index}] (id {entry.get("id") if isinstance(entry, dict) else None})'
+        reason = what_is_missing(entry, kind)
+        if reason:
+            faults.append(Fault('incomplete object', where, reason))
+            dropped.add(id(entry))
+        else:
+            found.append((where, entry))
+    return found
+
+
+def _usual_folder(path: Path, images: list[tuple[str, dict]]) -> Path:
     """Where the images of a JSON file are, by its first one."""
     base = path.parent.parent if path.parent.name == 'annotations' else path.parent
     candidates = [base / path.stem.removeprefix('instances_'), *(base / name for name in IMAGE_FOLDERS)]
-    first = images[0].get('file_name') if images else None
-    return next((folder for folder in candidates if first and (folder / first).is_file()), candidates[0])
+    names = [image['file_name'] for _, image in images[:1]]
+    return next((folder for folder in candidates for name in names if (folder / name).is_file()), candidates[0])
 
 
-def _read_images(path: Path, images: list[dict], folder: Path, dropped: set[int]) -> tuple[dict[int, Picture], list[Fault]]:
+def _read_images(path: Path, images: list[tuple[str, dict]], folder: Path, faults: list[Fault],
+                 dropped: set[int]) -> dict[int | str, Picture]:
     """Pictures by id."""
     pictures, seen = {}, {}
-    faults = [] if images else [Fault('empty list', str(path), 'it has no images')]
-    for index, image in enumerate(images):
-        where = f'{path}: images[{index}] (id {image.get("id")})'
-        if not {'id', 'file_name', 'width', 'height'} <= set(image):
-            faults.append(Fault('incomplete object', where, 'it lacks one of id, file_name, width and height'))
-            dropped.add(id(image))
-        elif image['id'] in pictures:
+    if not images:
+        faults.append(Fault('empty list', str(path), 'it has no images'))
+    for where, image in images:
+        if image['id'] in pictures:
             faults.append(Fault('id given twice', where, f'{pictures[image["id"]].where} has it, too'))
             dropped.add(id(image))
-        else:
-            if image['file_name'] in seen:
-                faults.append(Fault('listed twice', where, f'{seen[image["file_name"]]} has the file {image["file_name"]}, too'))
-            seen.setdefault(image['file_name'], where)
-            pictures[image['id']] = _picture(image, where, folder, path.stem, dropped)
-    return pictures, faults
+            continue
+        if image['file_name'] in seen:
+            faults.append(Fault('listed twice', where, f'{seen[image["file_name"]]} has the file {image["file_name"]}, too'))
+        seen.setdefault(image['file_name'], where)
+        pictures[image['id']] = _picture(image, where, folder, path.stem, dropped)
+    return pictures
 
 
-def _read_annotations(path: Path, annotations: list[dict], categories: list[dict], pictures: dict[int, Picture],
-                      dropped: set[int]) -> list[Fault]:
+def _read_annotations(annotations: list[tuple[str, dict]], categories: dict[int | str, dict], pictures: dict[int | str, Picture],
+                      faults: list[Fault], dropped: set[int]) -> None:
     """Adds the boxes to their pictures."""
-    by_id = {category['id']: category for category in categories}
-    faults, ids = [], set()
-    highest = max((a['id'] for a in annotations if isinstance(a.get('id'), int)), default=0)
-    for index, annotation in enumerate(annotations):
-        where = f'{path}: annotations[{index}] (id {annotation.get("id")})'
-        fault = _useless(annotation, where, pictures, by_id)
-        if fault:
-            faults.append(fault)
+    ids = set()
+    highest = max((a['id'] for _, a in annotations if isinstance(a['id'], int)), default=0)
+    for where, annotation in annotations:
+        image, category = annotation['image_id'], annotation['category_id']
+        if image not in pictures or category not in categories:
+            faults.append(
+                Fault('unknown image', where, f'there is no image with the id {image}') if image not in pictures else
+                Fault('unknown class', where, f'there is no category with the id {category}'))
             dropped.add(id(annotation))
             continue
         if annotation['id'] in ids:
@@ -93,8 +113,7 @@ def _read_annotations(path: Path, annotations: list[dict], categories: list[dict
         if width > 0 and height > 0 and not annotation['area'] > 0:
             faults.append(Fault('area not positive', where, f'its area is {annotation["area"]}; CocoDataset leaves it out'))
             annotation['area'] = width * height
-        pictures[annotation['image_id']].boxes.append(_box(annotation, where, by_id[annotation['category_id']], dropped))
-    return faults
+        pictures[image].boxes.append(_box(annotation, where, categories[category], dropped))
 
 
 def _nothing(fault: Fault) -> Annotations:
@@ -108,21 +127,6 @@ def _picture(image: dict, where: str, folder: Path, split: str, dropped: set[int
 
     size = (image['width'], image['height'])
     return Picture(folder / image['file_name'], where, size, [], {split}, set_size, lambda: dropped.add(id(image)))
-
-
-def _useless(annotation: dict, where: str, pictures: dict[int, Picture], categories: dict[int, dict]) -> Fault | None:
-    """What makes an annotation useless, if anything."""
-    missing = [key for key in ('id', 'image_id', 'category_id', 'bbox', 'area') if key not in annotation]
-    if missing:
-        return Fault('incomplete object', where, f'it lacks {", ".join(missing)}')
-    box = annotation['bbox']
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float)) for v in [*box, annotation['area']]):
-        return Fault('incomplete object', where, f'bbox or area is not made of numbers: {box}')
-    if annotation['image_id'] not in pictures:
-        return Fault('unknown image', where, f'there is no image with the id {annotation["image_id"]}')
-    if annotation['category_id'] not in categories:
-        return Fault('unknown class', where, f'there is no category with the id {annotation["category_id"]}')
-    return None
 
 
 def _box(annotation: dict, where: str, category: dict, dropped: set[int]) -> Box:

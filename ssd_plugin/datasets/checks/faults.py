@@ -82,6 +82,9 @@ def _box_faults(picture: Picture, size: tuple[int, int] | None, first_pixel: int
         if kind == SWAPPED and usable(np.array([box.corners]), np.inf if size is None else size)[0]:
             box.set_corners(box.corners)
             kept.append(box)
+            if size is not None:
+                # One fault a box is enough; the copy is cut, too.
+                _beyond(box, size, first_pixel)
         else:
             box.drop()
     picture.boxes[:] = kept

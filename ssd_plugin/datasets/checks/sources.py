@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from mmdet.datasets import WIDERFaceDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
@@ -16,7 +17,7 @@ class UnknownLayout(Exception):
 
 
 def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | None = None) -> Iterator[tuple[Path, Annotations]]:
-    """(name, annotations) of everything in a folder in VOC or COCO layout, or of one JSON file.
+    """(name, annotations) of everything in a folder in the layout of VOC, COCO or WIDER FACE, or of one JSON file.
 
     Args:
         path: of the folder or file; a folder may hold several of VOC's years.
@@ -26,13 +27,17 @@ def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | N
     Raises:
         UnknownLayout: there is nothing of the kind.
     """
-    roots = [folder for folder in (path, *sorted(p for p in path.glob('*') if p.is_dir())) if (folder / 'Annotations').is_dir()]
+    folders = sorted(folder for folder in path.glob('*') if folder.is_dir())
+    faces = any(folder.name in ('WIDER_train', 'WIDER_val') for folder in folders)
+    roots = [folder for folder in (path, *folders) if (folder / 'Annotations').is_dir() and not (faces and folder != path)]
     files = [path] if path.suffix == '.json' else sorted({*path.glob('*.json'), *path.glob('annotations/instances_*.json')})
-    if not roots and not files:
+    if not roots and not files and not faces:
         raise UnknownLayout(f'{path} holds no data set: there is neither a folder Annotations (VOC) nor a JSON file (COCO, also in '
-                            'annotations/instances_*.json)')
+                            'annotations/instances_*.json), nor WIDER_train or WIDER_val (WIDER FACE)')
     for root in roots:
         yield root, voc.read(root, classes)
+    if faces:
+        yield path, voc.read(path, classes, voc.wider_face)
     for file in files:
         yield file, coco.read(file, images, classes)
 
@@ -41,7 +46,7 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
     """(name, annotations) of the data sets that a config trains, validates and tests with, each once.
 
     Raises:
-        UnknownLayout: one is neither in VOC's format nor in COCO's.
+        UnknownLayout: one is in none of the formats.
     """
     seen = set()
     for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
@@ -50,8 +55,10 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
             name, read = root / dataset['ann_file'], partial(coco.read, folder=root / prefix.get('img', ''))
         elif 'sub_data_root' in prefix:
             name, read = root / prefix['sub_data_root'], voc.read
+        elif issubclass(DATASETS.get(dataset['type']), WIDERFaceDataset):
+            name, read = root, partial(voc.read, layout=voc.wider_face)
         else:
-            raise UnknownLayout(f'{key} is a {dataset["type"]}; VOC and COCO layouts can be checked')
+            raise UnknownLayout(f'{key} is a {dataset["type"]}; the layouts of VOC, COCO and WIDER FACE can be checked')
         if name not in seen:
             seen.add(name)
             yield name, read(name, classes=_classes(dataset))

@@ -1,5 +1,8 @@
-"""Annotations in VOC layout: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` and lists in ``ImageSets/Main``."""
+"""Annotations in VOC's format: an XML file for each image, and lists of images."""
 import xml.etree.ElementTree as ET
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
@@ -9,60 +12,111 @@ SPLITS = ('train', 'val', 'trainval', 'test')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def read(root: Path, classes: tuple[str, ...] | None = None) -> Annotations:
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in a folder.
+
+    Attributes:
+        lists: list of images of each split.
+        annotation: XML file of an image, by split and name.
+        image: image file, by split, name and the XML's root; raises ``ValueError`` where that does not say.
+        first_pixel: number of the first pixel.
+    """
+    lists: dict[str, Path]
+    annotation: Callable[[str, str], Path]
+    image: Callable[[str, str, ET.Element], Path]
+    first_pixel: int
+
+
+def voc(root: Path) -> Layout:
+    """VOC's own: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` and lists in ``ImageSets/Main``."""
+    return Layout({split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},
+                  lambda split, name: root / 'Annotations' / f'{name}.xml',
+                  lambda split, name, element: root / 'JPEGImages' / f'{name}.jpg', 1)
+
+
+def wider_face(root: Path) -> Layout:
+    """That of MMDetection's ``WIDERFaceDataset``: ``train.txt``, ``WIDER_train/Annotations/*.xml`` and ``WIDER_train/FOLDER/*.jpg``,
+    the folder named in the XML; ``val`` likewise."""
+
+    def image(split: str, name: str, element: ET.Element) -> Path:
+        folder = element.findtext('folder')
+        if not folder:
+            raise ValueError('it names no folder')
+        return root / f'WIDER_{split}' / folder / f'{name}.jpg'
+
+    return Layout({split: root / f'{split}.txt' for split in ('train', 'val')},
+                  lambda split, name: root / f'WIDER_{split}' / 'Annotations' / f'{name}.xml', image, 0)
+
+
+def read(root: Path, classes: tuple[str, ...] | None = None, layout: Callable[[Path], Layout] = voc) -> Annotations:
     """Read every image that a list names.
 
     Args:
-        root: the folder with ``Annotations``.
+        root: the folder with everything.
         classes: known ones; ``None`` for all that occur.
+        layout: :func:`voc` or :func:`wider_face`.
     """
-    lists, faults = _read_lists(root)
-    members = {split: set(listed) for split, listed in lists.items()}
-    names = list(dict.fromkeys(name for listed in lists.values() for name in listed))
+    places = layout(root)
+    lists, faults = _read_lists(places)
+    # An image may be in several lists.
+    listed = defaultdict(dict)
+    for split, names in lists.items():
+        for name in names:
+            listed[places.annotation(split, name)].setdefault(split, name)
     dropped, elements, pictures = set(), {}, []
-    for name in names:
-        path = root / 'Annotations' / f'{name}.xml'
-        splits = {split for split, listed in members.items() if name in listed}
+    for path, named in listed.items():
+        split, name = next(iter(named.items()))
         try:
             element, lines = parse(path.read_bytes())
+            image = places.image(split, name, element)
         except FileNotFoundError:
             faults.append(Fault('missing annotation', str(path), f'a list names {name}, but the file is missing'))
-            dropped.add(name)
+            dropped.add(path)
+            continue
+        except (OSError, ValueError) as error:
+            faults.append(Fault('unreadable annotation', str(path), f'it cannot be read: {error}'))
+            dropped.add(path)
             continue
         except expat.ExpatError as error:
             faults.append(Fault('unreadable annotation', f'{path}:{error.lineno}', f'no XML: {expat.ErrorString(error.code)}'))
-            dropped.add(name)
+            dropped.add(path)
             continue
-        elements[name] = element, ET.tostring(element, encoding='unicode')
-        picture, found = _read_picture(root, name, path, element, lines, splits, dropped)
+        elements[path] = element, ET.tostring(element, encoding='unicode')
+        picture, found = _read_picture(image, path, element, lines, set(named), dropped)
         faults += found
         pictures.append(picture)
 
     def write(target: Path) -> None:
-        for folder in ('Annotations', 'ImageSets/Main'):
-            (target / folder).mkdir(parents=True)
-        for name, (element, original) in elements.items():
-            path = root / 'Annotations' / f'{name}.xml'
-            if name not in dropped:
+        for path, (element, original) in elements.items():
+            if path not in dropped:
                 text = ET.tostring(element, encoding='unicode')
                 # What is not repaired keeps its bytes.
                 data = path.read_bytes() if text == original else f'{text}\n'.encode()
-                (target / 'Annotations' / path.name).write_bytes(data)
-        for split, listed in lists.items():
-            kept = [name for name in dict.fromkeys(listed) if name not in dropped]
-            (target / 'ImageSets/Main' / f'{split}.txt').write_text(''.join(f'{name}\n' for name in kept))
-        (target / 'JPEGImages').symlink_to((root / 'JPEGImages').resolve())
+                _copy_of(path, root, target).write_bytes(data)
+        for split, names in lists.items():
+            kept = [name for name in dict.fromkeys(names) if places.annotation(split, name) not in dropped]
+            _copy_of(places.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
+        for folder in {picture.path.parent for picture in pictures}:
+            _copy_of(folder, root, target).symlink_to(folder.resolve())
 
-    return Annotations(pictures, faults, write, 1, classes)
+    return Annotations(pictures, faults, write, places.first_pixel, classes)
 
 
-def _read_lists(root: Path) -> tuple[dict[str, list[str]], list[Fault]]:
-    folder = root / 'ImageSets/Main'
-    paths = [folder / f'{split}.txt' for split in SPLITS if (folder / f'{split}.txt').is_file()]
+def _copy_of(path: Path, root: Path, target: Path) -> Path:
+    """Its place in another folder, which is made."""
+    copy = target / path.relative_to(root)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return copy
+
+
+def _read_lists(places: Layout) -> tuple[dict[str, list[str]], list[Fault]]:
+    paths = {split: path for split, path in places.lists.items() if path.is_file()}
     if not paths:
-        return {}, [Fault('missing list', str(folder), f'there is none of {", ".join(f"{split}.txt" for split in SPLITS)}')]
+        first = next(iter(places.lists.values())).parent
+        return {}, [Fault('missing list', str(first), f'there is none of {", ".join(path.name for path in places.lists.values())}')]
     lists, faults = {}, []
-    for path in paths:
+    for split, path in paths.items():
         lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
         listed = {}
         for number, line in enumerate(lines, 1):
@@ -73,12 +127,12 @@ def _read_lists(root: Path) -> tuple[dict[str, list[str]], list[Fault]]:
                 listed[name] = number
         if not listed:
             faults.append(Fault('empty list', str(path), 'it names no image'))
-        lists[path.stem] = list(listed)
+        lists[split] = list(listed)
     return lists, faults
 
 
-def _read_picture(root: Path, name: str, path: Path, element: ET.Element, lines: dict[ET.Element, int], splits: set[str],
-                  dropped: set[str]) -> tuple[Picture, list[Fault]]:
+def _read_picture(image: Path, path: Path, element: ET.Element, lines: dict[ET.Element, int], splits: set[str],
+                  dropped: set[Path]) -> tuple[Picture, list[Fault]]:
     faults = []
     size, node = None, element.find('size')
     if node is None:
@@ -105,7 +159,7 @@ def _read_picture(root: Path, name: str, path: Path, element: ET.Element, lines:
             element.remove(node)
         else:
             boxes.append(box)
-    picture = Picture(root / 'JPEGImages' / f'{name}.jpg', str(path), size, boxes, splits, set_size, lambda: dropped.add(name))
+    picture = Picture(image, str(path), size, boxes, splits, set_size, lambda: dropped.add(path))
     return picture, faults
 
 

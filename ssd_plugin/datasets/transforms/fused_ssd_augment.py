@@ -28,12 +28,11 @@ class FusedSSDAugment(BaseTransform):
 
     The window that the image will show is chosen among boxes, and moved by less than a pixel to begin and end on whole ones; then the
     network's input is sampled from the original image once, and its colours are changed, before or after, where there are fewer
-    pixels. Pixels outside the
-    original image are ``fill`` and stay it. After ``LoadEncodedImage`` a JPEG is decoded at 1/2, 1/4 or 1/8 where the result shows it
-    even smaller.
+    pixels. Pixels outside the original image are ``fill`` and stay it. After ``LoadEncodedImage`` a JPEG is decoded at 1/2, 1/4 or 1/8
+    where the result shows it even smaller.
 
-    Objects whose centre the window shows are kept, cut at its border, but for those without area or outside the image; every per-instance field (``gt_*`` with one entry for each
-    object) follows.
+    Objects whose centre the window shows are kept, cut at its border, but for those without area or outside the image; every
+    per-instance field (``gt_*`` with one entry for each object) follows.
 
     Args:
         scale: (width, height) of the result.

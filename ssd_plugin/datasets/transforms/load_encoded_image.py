@@ -11,13 +11,10 @@ from mmengine.fileio import get
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
+from ..checks.limits import MAX_SHARE, UnusableData
 from ..images import UnreadableImage, decode, decode_jpeg, jpeg_size
 
 MAX_WORKERS = 1024
-
-
-class TooManyUnreadable(Exception):
-    """More images than the config allows could not be read; the message says how many and what to do."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class LoadEncodedImage(BaseTransform):
         counts: ``(workers, 2)`` images read and images skipped, in memory that the workers share.
     """
 
-    def __init__(self, decode: bool = False, max_unreadable: float = 0.05, least: int = 100, backend_args: dict | None = None):
+    def __init__(self, decode: bool = False, max_unreadable: float = MAX_SHARE, least: int = 100, backend_args: dict | None = None):
         self.decode = decode
         self.max_unreadable = max_unreadable
         self.least = least
@@ -66,7 +63,7 @@ class LoadEncodedImage(BaseTransform):
         """``img_path`` to ``img_shape`` and ``ori_shape`` (height, width), and ``encoded_img`` or ``img`` (H, W, 3) uint8.
 
         Raises:
-            TooManyUnreadable: the share of images that cannot be read is above the limit.
+            UnusableData: the share of images that cannot be read is above the limit.
         """
         path = results['img_path']
         mine = self.counts.numpy()[_worker()]
@@ -76,7 +73,7 @@ class LoadEncodedImage(BaseTransform):
             mine[1] += 1
             read, skipped = mine.tolist()
             if self.max_unreadable == 0 or read >= self.least and skipped > self.max_unreadable * read:
-                raise TooManyUnreadable(
+                raise UnusableData(
                     f'{skipped} of {read} images could not be read, more than the {self.max_unreadable:.0%} that LoadEncodedImage '
                     f'allows (max_unreadable); the last is {path}: {reason}')
             if path not in self._named:

@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ssd_plugin.datasets.checks.boxes import unusable
+from ssd_plugin.datasets.checks.limits import MAX_SHARE
 from ssd_plugin.datasets.wrappers import unwrapped
 
 from ..user_errors import UserError
@@ -22,7 +23,7 @@ class UnusableBoxesHook(Hook):
         max_share: share of all boxes above which training does not begin.
     """
 
-    def __init__(self, max_listed: int = 5, max_share: float = 0.05):
+    def __init__(self, max_listed: int = 5, max_share: float = MAX_SHARE):
         self.max_listed = max_listed
         self.max_share = max_share
 

@@ -10,6 +10,7 @@ import pytest
 from ssd_plugin.datasets.checks import faults, sources
 from ssd_plugin.datasets.checks.files import read_all
 from ssd_plugin.datasets.checks.records import KINDS
+from ssd_plugin.engine.launch import read_config
 
 SIZE = (320, 240)
 
@@ -232,6 +233,25 @@ def test_a_picture_of_one_json_file_in_another_is_found(data):
 def test_classes_with_few_objects_are_mentioned(data):
     found, _ = check(voc_only(data), classes=(*CLASSES, 'heart'), few=1)
     assert [(fault.kind, fault.text) for fault in found] == [('class with few objects', 'heart has 0 objects')]
+
+
+def test_wider_face(faces, tmp_path):
+    found, (annotations, ) = check(faces)
+    assert not found and len(annotations.pictures) == 16
+    broken = faces / f'WIDER_val/Annotations/{(faces / "val.txt").read_text().split()[0]}.xml'
+    # Pixels count from 0: a box that begins on the pixel after the last one is outside.
+    add_object(broken, box(320, 60, 330, 95, 'face'))
+    edit(next((faces / 'WIDER_train/Annotations').iterdir()), '<folder>.*</folder>', '')
+    found, (annotations, ) = check(faces)
+    assert kinds(found) == {'outside the image': 1, 'unreadable annotation': 1} and any(str(broken) in fault.where for fault in found)
+    annotations.write(tmp_path / 'fixed')
+    assert not check(tmp_path / 'fixed')[0]
+
+
+def test_wider_face_by_config(faces):
+    cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
+    (name, annotations), = sources.of_config(cfg)
+    assert name == faces and len(annotations.pictures) == 16 and annotations.classes == ('face', )
 
 
 def test_a_folder_without_data_is_an_error(tmp_path):

@@ -8,7 +8,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, FUNCTIONS
-from ssd_plugin.datasets.transforms.load_encoded_image import TooManyUnreadable
+from ssd_plugin.datasets.checks.limits import UnusableData
 from torch.utils.data import DataLoader
 
 
@@ -54,9 +54,9 @@ def test_too_many_are_an_error(files):
     transform = load(least=10, max_unreadable=0.5)
     for _ in range(9):
         assert transform(dict(img_path=str(files / 'missing.jpg'))) is None
-    with pytest.raises(TooManyUnreadable, match='10 of 10 .*50%.*missing.jpg'):
+    with pytest.raises(UnusableData, match='10 of 10 .*50%.*missing.jpg'):
         transform(dict(img_path=str(files / 'missing.jpg')))
-    with pytest.raises(TooManyUnreadable):
+    with pytest.raises(UnusableData):
         load(max_unreadable=0)(dict(img_path=str(files / 'missing.jpg')))
 
 
