@@ -10,11 +10,13 @@ from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 
 from .checks.limits import MAX_SHARE, UnusableData
+from .images import by_name
 
 
 class CheckedXML(XMLDataset):
     """One of MMDetection's data sets in VOC's format that leaves nothing out silently. In training, images whose annotation cannot be
     read are skipped and named, and objects of classes that are not wanted are counted. For testing every annotation must be whole.
+    Images may have other suffixes than .jpg.
 
     Args:
         max_broken: share of the annotations that cannot be read above which that is an error.
@@ -30,6 +32,14 @@ class CheckedXML(XMLDataset):
         """Of an image of the list."""
         return Path(self.sub_data_root, self.ann_subdir, f'{name}.xml')
 
+    def image_files(self) -> dict[str, str]:
+        """Image files by name, as far as they can be listed."""
+        return by_name(Path(self.sub_data_root, self.img_subdir))
+
+    def image_file(self, file: str) -> str:
+        """As MMDetection's data set wants it."""
+        return str(Path(self.img_subdir, file))
+
     def load_data_list(self) -> list[dict]:
         """The images of the list whose annotation can be read.
 
@@ -37,10 +47,12 @@ class CheckedXML(XMLDataset):
             UnusableData: the share of the others is above the limit, or for testing there are others.
         """
         self.cat2label = {name: label for label, name in enumerate(self.metainfo['classes'])}
-        names, images, broken = list_from_file(self.ann_file, backend_args=self.backend_args), [], []
+        lines = (line.strip() for line in list_from_file(self.ann_file, backend_args=self.backend_args))
+        names, images, broken = [line for line in lines if line], [], []
+        files = self.image_files()
         for name in names:
             annotation = self.annotation_file(name)
-            info = dict(img_id=name, file_name=self.image_file(name), xml_path=str(annotation))
+            info = dict(img_id=name, file_name=self.image_file(files.get(name, f'{name}.jpg')), xml_path=str(annotation))
             try:
                 images.append(self.parse_data_info(info))
             except (ET.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
@@ -57,10 +69,6 @@ class CheckedXML(XMLDataset):
             counts = ', '.join(f'{name} ({count})' for name, count in self.others.most_common())
             print_log(f'{self.ann_file}: objects of classes that are not wanted are left out: {counts}', 'current', logging.WARNING)
         return images
-
-    def image_file(self, name: str) -> str:
-        """Of an image of the list, as MMDetection's data set wants it."""
-        return str(Path(self.img_subdir, f'{name}.jpg'))
 
     def _parse_instance_info(self, raw_ann_info: ET.ElementTree, minus_one: bool = True) -> list[dict]:
         names = (node.text for node in raw_ann_info.iterfind('object/name'))
@@ -81,6 +89,10 @@ class CheckedWIDERFaceDataset(CheckedXML, WIDERFaceDataset):
         """Of an image of the list."""
         return Path(self.data_prefix['img'], 'Annotations', f'{name}.xml')
 
-    def image_file(self, name: str) -> str:
-        """The folder is in the annotation."""
-        return f'{name}.jpg'
+    def image_files(self) -> dict[str, str]:
+        """None: the annotations name the folders."""
+        return {}
+
+    def image_file(self, file: str) -> str:
+        """Its folder is in the annotation."""
+        return file

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .checks.entries import ANNOTATION, CATEGORY, IMAGE, what_is_missing
+from .checks.entries import ANNOTATION, CATEGORY, IMAGE, what_is_missing, wrong_order
 
 KINDS = dict(images=IMAGE, annotations=ANNOTATION, categories=CATEGORY)
 # Changes with the meaning of the files.
@@ -26,13 +26,14 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
     Args:
         source: COCO's JSON.
         folder: to be made.
-        classes: names of the wanted categories.
+        classes: names of the wanted categories, in the order of the file.
         filter_empty: leave out images without an annotation of these.
         min_size: leave out images with a shorter side.
         strict: incomplete entries are an error; otherwise they are left out and counted.
 
     Raises:
-        ValueError: the file is no JSON, lacks a list, has no whole entry, or ids of annotations that are not unique.
+        ValueError: the file is no JSON, lacks a list, has no image, ids of annotations that are not unique, or categories in
+            another order.
         OSError: it cannot be read, or the folder not be written.
     """
     # Millions of small objects and no cycles: looking for some takes half the time.
@@ -88,7 +89,9 @@ def _arrays(images: list[dict], annotations: list[dict], categories: list[dict],
     """The arrays, the ids of the wanted categories, and how many annotations are left out, by reason."""
     if not images:
         raise ValueError('it has no images')
-    # As MMDetection: labels count the wanted categories in the order of the file.
+    reason = wrong_order([category['name'] for category in categories], classes)
+    if reason:
+        raise ValueError(reason)
     categories = [category['id'] for category in categories if category['name'] in classes]
     label_of = {category: label for label, category in enumerate(categories)}
     images = list({image['id']: image for image in images}.values())

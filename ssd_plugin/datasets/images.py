@@ -1,5 +1,6 @@
 """Reading image files: no more of a JPEG than is needed, and files out of the ordinary as people see them."""
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ REDUCTIONS = (8, 4, 2)
 # What EXIF's orientation asks for: transpose, then flip (OpenCV's code); JEITA CP-3451, section 4.6.4.
 TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
 ORIENTATION = 0x0112
+# Of files that OpenCV reads; where two have a name, the first.
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 class UnreadableImage(Exception):
@@ -47,6 +50,14 @@ def _turn(data: bytes) -> tuple[bool, int | None]:
     except (OSError, ValueError, SyntaxError):
         orientation = None
     return TURNS.get(orientation, (False, None))
+
+
+def by_name(folder: Path) -> dict[str, str]:
+    """Image files of a folder by their names without suffix; nothing where it cannot be listed, as it is not on this machine."""
+    if not folder.is_dir():
+        return {}
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+    return {path.stem: path.name for path in sorted(found, key=lambda path: SUFFIXES.index(path.suffix.lower()), reverse=True)}
 
 
 def reduction(size: tuple[int, int], needed: tuple[float, float]) -> int:

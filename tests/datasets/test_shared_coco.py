@@ -30,8 +30,8 @@ def annotation(tmp_path):
                 area=float(random.choice([0, 25, 100])),
                 iscrowd=int(random.rand() < 0.2),
                 **(dict(ignore=True) if random.rand() < 0.1 else {})))
-    # The order of the categories is not that of the classes.
-    categories = [dict(id=i, name=name) for i, name in ((11, 'class 2'), (3, 'class 0'), (90, 'other'), (7, 'class 1'), (8, 'class 3'))]
+    # The order of the categories is not that of their ids.
+    categories = [dict(id=i, name=name) for i, name in ((11, 'class 0'), (3, 'class 1'), (90, 'other'), (7, 'class 2'), (8, 'class 3'))]
     path = tmp_path / 'instances.json'
     path.write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
     return path
@@ -41,7 +41,7 @@ def build(annotation, kind='SharedCocoDataset', **options):
     if kind == 'SharedCocoDataset':
         options = {'cache_dir': str(annotation.parent / 'cache'), 'max_broken': 1., **options}
     return DATASETS.build(
-        dict(type=kind, ann_file=str(annotation), data_prefix=dict(img='images'), metainfo=dict(classes=CLASSES), pipeline=[], **options))
+        {**dict(type=kind, ann_file=str(annotation), data_prefix=dict(img='images'), metainfo=dict(classes=CLASSES), pipeline=[]), **options})
 
 
 def infos(dataset):
@@ -125,6 +125,17 @@ def test_what_cannot_be_used_is_named_and_leaves_nothing(annotation, damage, mes
     assert not [path for path in (annotation.parent / 'cache').iterdir() if path.is_dir()]
 
 
+@pytest.mark.parametrize('classes, message', [
+    (['class 1', 'class 0'], "its 'class 0' would be called 'class 1'.*to \\('class 0', 'class 1'\\)"),
+    (['class 0', 'nothing', 'class 2'], "its 'class 2' would be called 'nothing'"),
+])
+def test_classes_that_would_name_labels_wrongly_are_refused(annotation, classes, message):
+    """MMDetection takes them, and counts labels in the order of the file."""
+    with pytest.raises(UnusableData, match=message):
+        build(annotation, metainfo=dict(classes=classes))
+    assert list(build(annotation, metainfo=dict(classes=['class 0', 'class 2', 'nothing'])).cat2label) == [11, 7]
+
+
 def test_a_file_that_is_no_json_is_named(annotation):
     annotation.write_text('{"images": [')
     with pytest.raises(UnusableData, match='instances.json cannot be used'):
@@ -152,13 +163,13 @@ INCOMPLETE = [
 @pytest.mark.parametrize('kind, damage', INCOMPLETE)
 def test_incomplete_entries_are_left_out_of_training_and_counted_and_refused_in_a_test(annotation, kind, damage, monkeypatch):
     whole = build(annotation).table
-    edit(annotation, lambda content: damage(content[kind][0]))
+    edit(annotation, lambda content: damage(content[kind][-1]))
     said = []
     monkeypatch.setattr(shared_coco, 'print_log', lambda text, *args: said.append(text))
     table = build(annotation).table
     assert table.incomplete == {**dict(images=0, annotations=0, categories=0), kind: 1} and table.totals == whole.totals
     assert any(re.search(rf'{kind} are left out.*incomplete', text) for text in said)
-    with pytest.raises(UnusableData, match=rf'of {kind}\[\d\]: '):
+    with pytest.raises(UnusableData, match=rf'of {kind}\[\d+\]: '):
         build(annotation, test_mode=True)
 
 

@@ -3,7 +3,7 @@ import json
 import math
 from pathlib import Path
 
-from .entries import ANNOTATION, CATEGORY, IMAGE, Kind, what_is_missing
+from .entries import ANNOTATION, CATEGORY, IMAGE, Kind, what_is_missing, wrong_order
 from .records import Annotations, Box, Fault, Picture
 
 IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
@@ -38,6 +38,10 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
     pictures = _read_images(path, whole[0], folder or _usual_folder(path, whole[0]), faults, dropped)
     categories = {category['id']: category for _, category in whole[2]}
     _read_annotations(whole[1], categories, pictures, faults, dropped)
+    names = tuple(category['name'] for category in categories.values())
+    reason = wrong_order(names, classes or names)
+    if reason:
+        faults.append(Fault('other order of classes', str(path), reason))
 
     def write(target: Path) -> None:
         images, annotations, kept_categories = ([entry for entry in entries if id(entry) not in dropped] for entries in lists)
@@ -47,8 +51,7 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
         (target / path.name).write_text(
             json.dumps({**content, 'images': images, 'annotations': objects, 'categories': kept_categories}))
 
-    known = classes or tuple(category['name'] for category in categories.values())
-    return Annotations(list(pictures.values()), faults, write, 0, known)
+    return Annotations(list(pictures.values()), faults, write, 0, classes or names)
 
 
 def _whole(path: Path, key: str, entries: list, kind: Kind, faults: list[Fault], dropped: set[int]) -> list[tuple[str, dict]]:

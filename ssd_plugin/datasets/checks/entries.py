@@ -1,6 +1,6 @@
 """What the entries of COCO's JSON must have to be of any use."""
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # Beyond these, whole numbers are none to NumPy.
 LARGEST = 2**53
@@ -53,3 +53,20 @@ def what_is_missing(entry: object, kind: Kind) -> str | None:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f'{text[:40]}...'
+
+
+def wrong_order(names: Sequence[str], classes: Sequence[str]) -> str | None:
+    """What is wrong with the order of the categories, if anything: MMDetection, its metric too, counts labels in the order of the file,
+    but names them by the classes of the config.
+
+    Args:
+        names: of the file's categories.
+        classes: of the config.
+    """
+    found = [name for name in names if name in classes]
+    if len(set(found)) < len(found):
+        return 'two of its categories have the same name'
+    index = next((index for index, (name, called) in enumerate(zip(found, classes)) if name != called), None)
+    return None if index is None else (
+        f'labels count the categories in the order of the file, so that its {found[index]!r} would be called {classes[index]!r}; set '
+        f'metainfo.classes to {tuple(found)}')

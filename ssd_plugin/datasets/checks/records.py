@@ -13,6 +13,7 @@ KINDS = {
     'incomplete object': UNSAFE,
     'wrong size': UNSAFE,
     'id given twice': UNSAFE,
+    'other order of classes': UNSAFE,
     'unknown image': LEFT_OUT,
     'missing image': LEFT_OUT,
     'unreadable image': LEFT_OUT,

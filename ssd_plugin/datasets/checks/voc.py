@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
+from ..images import by_name
 from .records import Annotations, Box, Fault, Picture
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -29,10 +30,11 @@ class Layout:
 
 
 def voc(root: Path) -> Layout:
-    """VOC's own: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` and lists in ``ImageSets/Main``."""
+    """VOC's own: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` (or another suffix) and lists in ``ImageSets/Main``."""
+    files = by_name(root / 'JPEGImages')
     return Layout({split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},
                   lambda split, name: root / 'Annotations' / f'{name}.xml',
-                  lambda split, name, element: root / 'JPEGImages' / f'{name}.jpg', 1)
+                  lambda split, name, element: root / 'JPEGImages' / files.get(name, f'{name}.jpg'), 1)
 
 
 def wider_face(root: Path) -> Layout:

@@ -254,6 +254,23 @@ def test_wider_face_by_config(faces):
     assert name == faces and len(annotations.pictures) == 16 and annotations.classes == ('face', )
 
 
+def test_categories_that_would_get_other_names_are_found(data):
+    found, _ = check(data / 'instances_train.json', classes=('square', 'circle', 'triangle', 'star'))
+    assert kinds(found) == {'other order of classes': 1} and "its 'circle' would be called 'square'" in found[0].text
+
+
+def test_images_may_have_other_suffixes(data, tmp_path):
+    voc_only(data)
+    for number, suffix in enumerate(('.png', '.JPG', '.jpeg')):
+        image = cv2.imread(str(jpeg(data, number)))
+        jpeg(data, number).unlink()
+        cv2.imwrite(str(jpeg(data, number).with_suffix(suffix)), image)
+    found, (annotations, ) = check(data, classes=CLASSES)
+    assert not found
+    annotations.write(tmp_path / 'fixed')
+    assert not check(tmp_path / 'fixed', classes=CLASSES)[0]
+
+
 def test_a_folder_without_data_is_an_error(tmp_path):
     with pytest.raises(sources.UnknownLayout, match='neither'):
         list(sources.of_path(tmp_path))
