@@ -58,7 +58,6 @@ def draw(path: Path, boxes: Tensor, priors: Tensor, best: Tensor, input_size: tu
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_formatter(ticker.ScalarFormatter())
         axis.set_minor_formatter(ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-    left.legend(loc='upper left')
     bins = np.linspace(-3, 3, 61)
     for mask, color in ((reached, 'tab:blue'), (~reached, 'tab:red')):
         middle.hist(np.clip(np.log2(sizes[mask, 0] / sizes[mask, 1]), -3, 3), bins=bins, color=color, alpha=0.6)
@@ -72,6 +71,8 @@ def draw(path: Path, boxes: Tensor, priors: Tensor, best: Tensor, input_size: tu
     for axis in (left, middle, right):
         axis.grid(True, alpha=0.3)
     figure.suptitle(title)
-    figure.tight_layout()
+    # Below everything, where it hides no prior.
+    figure.legend(loc='lower left', ncols=3, frameon=False)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
