@@ -121,6 +121,13 @@ def test_the_batch_is_kept_for_replay(tmp_path):
     assert all(value.isfinite().all() for value in kept['state_dict'].values())
 
 
+def test_of_many_series_the_last_batches_are_kept(tmp_path):
+    trainer = Trainer(tmp_path, max_share=1., max_kept=2)
+    for index in range(12):
+        trainer.train(bad() if index % 3 == 0 else good())
+    assert {path.name for path in tmp_path.iterdir()} == {'nonfinite_iter_7.pth', 'nonfinite_iter_10.pth'}
+
+
 @pytest.mark.parametrize('wrapper', [OptimWrapper, PooledOptimWrapper])
 def test_one_bad_batch_of_several_that_are_accumulated_leaves_out_their_step(wrapper, tmp_path, caplog):
     trainer, plain = Trainer(tmp_path, wrapper, accumulate=2), Trainer(tmp_path, wrapper, accumulate=2)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conftest import run_tool_in
-from test_distributed import environment, run, write_config
+from test_distributed import environment, run, with_hook, write_config
 
 
 def poisoned(folder, shapes, what, every=1, kind='depthwise', more=''):
@@ -26,7 +26,7 @@ def assert_finite(folder):
 
 
 def test_nan_pixels_in_some_images_leave_out_their_steps(shapes, tmp_path):
-    config = poisoned(tmp_path, shapes, 'pixels', every=6, more='custom_hooks[3]["max_share"] = 1.1\n')
+    config = poisoned(tmp_path, shapes, 'pixels', every=6, more=with_hook('FiniteStepsHook', max_share=1.1))
     text = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run')
     assert 'the step is left out' in text and re.search(r'Its images: .*\.(jpg|png)', text)
     assert_finite(tmp_path / 'run')
@@ -36,7 +36,7 @@ def test_nan_pixels_in_some_images_leave_out_their_steps(shapes, tmp_path):
 
 
 def test_nan_pixels_in_all_images_end_training_and_name_them(shapes, tmp_path):
-    config = poisoned(tmp_path, shapes, 'pixels', more='custom_hooks[3]["max_in_a_row"] = 3\n')
+    config = poisoned(tmp_path, shapes, 'pixels', more=with_hook('FiniteStepsHook', max_in_a_row=3))
     result = run_tool_in(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run', **environment())
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     message = result.stderr.strip().splitlines()[-1]
@@ -52,8 +52,8 @@ def test_boxes_without_area_or_of_absurd_size_end_in_a_finite_model(what, shapes
 @pytest.mark.parametrize('kind, rate', [('ssd300', 0.03), ('depthwise', 0.3), ('ssd300', 30.)])
 def test_a_learning_rate_far_too_high_ends_in_a_finite_model_or_an_error_that_says_so(kind, rate, shapes, tmp_path):
     config = write_config(tmp_path, kind, shapes, iterations=30)
-    config.write_text(f'{config.read_text()}\noptim_wrapper = dict(optimizer=dict(lr={rate}))\nparam_scheduler = []\n'
-                      'custom_hooks[3]["max_in_a_row"] = 5\n')
+    config.write_text(f'{config.read_text()}\noptim_wrapper = dict(optimizer=dict(lr={rate}))\nparam_scheduler = []\n' +
+                      with_hook('FiniteStepsHook', max_in_a_row=5))
     result = run_tool_in(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run', **environment())
     if result.returncode == 0:
         state = torch.load(tmp_path / 'run/iter_30.pth', weights_only=True)['state_dict']

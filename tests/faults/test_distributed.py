@@ -66,6 +66,11 @@ def write_config(folder, kind, data, iterations=ITERATIONS, double=False):
     return path
 
 
+def with_hook(kind, **options):
+    """The end of a config that changes options of a hook."""
+    return f'for hook in custom_hooks:\n    if hook["type"] == {kind!r}:\n        hook.update({options})\n'
+
+
 def environment(**more):
     # One thread each: sums are made in one order.
     return dict(PYTHONPATH=os.path.dirname(__file__), OMP_NUM_THREADS='1', **more)
@@ -105,7 +110,8 @@ def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kin
 
 def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they_go_on(shapes, tmp_path):
     config = write_config(tmp_path, 'depthwise', shapes, iterations=30)
-    arguments = ['--cfg-options', 'train_dataloader.batch_size=2', 'custom_hooks.4.type=PreemptionHook', 'custom_hooks.4.interval=5']
+    config.write_text(config.read_text() + with_hook('PreemptionHook', interval=5))
+    arguments = ['--cfg-options', 'train_dataloader.batch_size=2']
     command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path / 'run'), *arguments]
     env = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29623', **environment()}
     log = tmp_path / 'log'

@@ -21,21 +21,23 @@ class FiniteStepsHook(Hook):
     meanwhile, the running statistics of batch norm, is put back. In float16 MMEngine's scaler leaves out steps by itself, to find its
     scale; those are counted only if the loss is not finite either.
 
-    The first batch of each series is kept in ``nonfinite_iter_N.pth`` of the work dir, with weights and losses; see
-    ``tools/replay_batch.py``.
+    The first batch of each series is kept in ``nonfinite_iter_N.pth`` of the work dir, with weights and losses, for
+    ``tools/replay_batch.py``; of many series, those of the last.
 
     Args:
         max_in_a_row: steps left out one after the other at which training ends.
         max_share: share of the last ``window`` steps at which training ends.
         window: see ``max_share``.
+        max_kept: batches kept.
     """
 
     # Before EMAHook and others look at the weights.
     priority = 'VERY_HIGH'
 
-    def __init__(self, max_in_a_row: int = 20, max_share: float = 0.2, window: int = 1000):
+    def __init__(self, max_in_a_row: int = 20, max_share: float = 0.2, window: int = 1000, max_kept: int = 3):
         self.max_in_a_row = max_in_a_row
         self.max_share = max_share
+        self.max_kept = max_kept
         self.recent = deque(maxlen=window)
         self.in_a_row = 0
         self.total = 0
@@ -97,8 +99,8 @@ class FiniteStepsHook(Hook):
             self._first = path
             if is_main_process():
                 self._dump(runner, path, data_batch, losses)
-        text = (f'gradients are not finite at iteration {runner.iter + 1} (losses {losses}): the step is left out, the {self.total}. so far. '
-                f'Its images: {", ".join(images)}')
+        text = (f'gradients are not finite at iteration {runner.iter + 1} (losses {losses}): the step is left out, the {self.total}. so '
+                f'far. Its images: {", ".join(images)}')
         runner.logger.warning(text)
         self._last = f'The last batch had the images {", ".join(images)}'
         if self.in_a_row >= self.max_in_a_row or sum(self.recent) >= self.max_share * self.recent.maxlen:
@@ -115,10 +117,10 @@ class FiniteStepsHook(Hook):
 
     def _end(self, iteration: int) -> None:
         raise UserError(
-            f'training ends at iteration {iteration}: {self.in_a_row} steps in a row, {self.total} in all, had gradients that are not finite, and '
-            f'were left out. The weights are finite. {self._last}. Is the learning rate too high, or is there no warm-up? '
-            'tools/check_dataset.py finds boxes and images that are broken; tools/replay_batch.py shows where the numbers break in the batch '
-            f'that was kept in {self._first}')
+            f'training ends at iteration {iteration}: {self.in_a_row} steps in a row, {self.total} in all, had gradients that are not '
+            f'finite, and were left out. The weights are finite. {self._last}. Is the learning rate too high, or is there no warm-up? '
+            'tools/check_dataset.py finds boxes and images that are broken; tools/replay_batch.py shows where the numbers break in the '
+            f'batch that was kept in {self._first}')
 
     def _dump(self, runner: Runner, path: Path, data_batch: dict, losses: dict) -> None:
         """For replay: the batch as the model got it, the weights, and the config. What cannot be written is said, and not missed."""
@@ -137,6 +139,9 @@ class FiniteStepsHook(Hook):
             inputs=inputs.cpu() if isinstance(inputs, Tensor) else [image.cpu() for image in inputs],
             samples=samples,
             state_dict={name: value.cpu() for name, value in model.state_dict().items()})
+        older = sorted(path.parent.glob('nonfinite_iter_*.pth'), key=lambda kept: int(kept.stem.rsplit('_', 1)[1]))
+        for kept in older[:max(len(older) + 1 - self.max_kept, 0)]:
+            kept.unlink(missing_ok=True)
         try:
             torch.save(content, path)
         except OSError as error:
