@@ -97,7 +97,12 @@ def measure(kind: str, annotation: str, images: str, workers: int, cache: str) -
             ],
             **(dict(cache_dir=cache) if kind == OURS else {})))
     loader = DataLoader(
-        dataset, 32, sampler=InfiniteSampler(dataset), num_workers=workers, collate_fn=FUNCTIONS.get('stack_collate'), persistent_workers=True)
+        dataset,
+        32,
+        sampler=InfiniteSampler(dataset),
+        num_workers=workers,
+        collate_fn=FUNCTIONS.get('stack_collate'),
+        persistent_workers=True)
     if kind == OURS:
         # MMDetection looks at no boxes before it trains; ours counts.
         HOOKS.build(dict(type='UnusableBoxesHook')).before_train(

@@ -98,7 +98,10 @@ def _fold_bias_before_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 _PYTORCH_SSD_HEADS = {'classification_headers': 'cls_convs', 'regression_headers': 'reg_convs'}
-_TORCHVISION_HEADS = {f'head.{kind}_head.module_list': ours for kind, ours in (('classification', 'cls_convs'), ('regression', 'reg_convs'))}
+_TORCHVISION_HEADS = {
+    'head.classification_head.module_list': 'cls_convs',
+    'head.regression_head.module_list': 'reg_convs',
+}
 _TUTORIAL_LEVELS = ('conv4_3', 'conv7', 'conv8_2', 'conv9_2', 'conv10_2', 'conv11_2')
 
 FORMATS = {

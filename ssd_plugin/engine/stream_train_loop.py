@@ -34,13 +34,14 @@ class StreamTrainLoop(IterBasedTrainLoop):
     def __init__(self, runner, dataloader: DataLoader | dict, **kwargs):
         if isinstance(dataloader, dict):
             dataset = DATASETS.build(copy.deepcopy(dataloader['dataset']))
-            dataset.full_init()
+            if hasattr(dataset, 'full_init'):
+                dataset.full_init()
             dataloader = dict(dataloader, dataset=SeededDataset(dataset))
         super().__init__(runner, dataloader, **kwargs)
         self.sampler = self.dataloader.sampler
         if not isinstance(self.sampler, StreamSampler):
-            raise TypeError(f"StreamTrainLoop wants train_dataloader.sampler=dict(type='StreamSampler'), got {type(self.sampler).__name__}; "
-                            'IterBasedTrainLoop takes any')
+            raise TypeError("StreamTrainLoop wants train_dataloader.sampler=dict(type='StreamSampler'), got "
+                            f'{type(self.sampler).__name__}; IterBasedTrainLoop takes any')
 
     def run(self):
         """Train, from where the runner was resumed."""

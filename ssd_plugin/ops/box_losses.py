@@ -43,9 +43,9 @@ def overlap_loss(boxes: Tensor, targets: Tensor, kind: str) -> Tensor:
     Args:
         boxes: ``(..., 4)`` corner form, with area.
         targets: ``(..., 4)`` corner form, with area.
-        kind: ``'iou'``; ``'giou'``, less the share of the enclosing box that neither covers (arXiv 1902.09630, algorithm 1); ``'diou'``, less
-            the squared distance of the centres over that of the enclosing box's corners (arXiv 1911.08287, equation 7); ``'ciou'``, less
-            a term for the aspect ratio, too (there, equation 10).
+        kind: ``'iou'``; ``'giou'``, less the share of the enclosing box that neither covers (arXiv 1902.09630, algorithm 1);
+            ``'diou'``, less the squared distance of the centres over that of the enclosing box's corners (arXiv 1911.08287, equation 7);
+            ``'ciou'``, less a term for the aspect ratio, too (there, equation 10).
 
     Returns:
         ``(...)``, 0 for equal boxes.

@@ -8,8 +8,8 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 @TRANSFORMS.register_module()
 class MosaicSSDAugment(BaseTransform):
-    """Divide the network's input at a random point, and fill each quarter with an image that :class:`FusedSSDAugment` makes in the quarter's
-    size (the mosaic of YOLOv4, arXiv 2004.10934, section 3.3; each pixel is still sampled from its original once).
+    """Divide the network's input at a random point, and fill each quarter with an image that :class:`FusedSSDAugment` makes in the
+    quarter's size (the mosaic of YOLOv4, arXiv 2004.10934, section 3.3; each pixel is still sampled from its original once).
 
     For MMDetection's ``MultiImageMixDataset``, around data sets whose pipelines load images and annotations only. An image that turns
     out to be damaged leaves its quarter empty, or another takes its place.

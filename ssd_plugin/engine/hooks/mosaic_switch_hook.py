@@ -8,7 +8,8 @@ from mmengine.runner import Runner
 class MosaicSwitchHook(Hook):
     """Train on whole images in the end: mosaics are images of a kind that will not be seen (arXiv 2107.08430, section 2.1).
 
-    With :class:`StreamTrainLoop` it is exactly those iterations; with another loop, batches that workers have already begun are mosaics still.
+    With :class:`StreamTrainLoop` it is exactly those iterations; with another loop, batches that workers have already begun are mosaics
+    still.
 
     Args:
         share: of the iterations, the last ones, that have no mosaics.

@@ -16,9 +16,9 @@ from ..whole_checkpoints import why_not_whole
 class WholeCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook``, safe against being killed, full disks and damaged files.
 
-    A checkpoint is written beside its place and renamed into it, and an old one is deleted only once the new one is there and its checksums are
-    right; MMEngine deletes first. Where a checkpoint cannot be written, the log says so, the one before stays, and training goes on: it
-    ends with an error only if the last checkpoint cannot be written.
+    A checkpoint is written beside its place and renamed into it, and an old one is deleted only once the new one is there and its
+    checksums are right; MMEngine deletes first. Where a checkpoint cannot be written, the log says so, the one before stays, and training
+    goes on: it ends with an error only if the last checkpoint cannot be written.
 
     Args:
         kwargs: as of ``CheckpointHook``.

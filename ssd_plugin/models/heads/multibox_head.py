@@ -119,8 +119,8 @@ class MultiBoxHead(BaseDenseHead):
             feats: per level, ``(B, channels, H, W)``.
 
         Returns:
-            Class logits ``(B, A * outputs, H, W)``, outputs being C, the background unless ``use_sigmoid``, and the unused ones, and offsets ``(B, A * 4, H, W)`` per
-            level, A the priors of a cell.
+            Class logits ``(B, A * outputs, H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell; outputs are the C
+            classes, the background unless ``use_sigmoid``, and the unused ones.
         """
         return ([conv(feat) for conv, feat in zip(self.cls_convs, feats)],
                 [conv(feat) for conv, feat in zip(self.reg_convs, feats)])
@@ -148,7 +148,8 @@ class MultiBoxHead(BaseDenseHead):
                 targets = self._targets_of_pairs(priors, boxes, classes, ignored)
             else:
                 targets = self._targets_of_priors(priors, boxes, classes, ignored, lengths)
-        return self.loss_multibox(cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor, partial(self._decode, priors))
+        return self.loss_multibox(cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor,
+                                  partial(self._decode, priors))
 
     def _decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """Boxes in pixels of all priors, from offsets, both ``(B, P, 4)``; for MMDetection's coder in rows."""
