@@ -29,8 +29,10 @@ HEADINGS = {UNSAFE: 'unsafe: training would stop, or learn what is wrong', LEFT_
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Find what is wrong with a data set before training on it.')
-    parser.add_argument('data', nargs='?', type=Path, help='folder in the layout of VOC, COCO or WIDER FACE, or a JSON file; by default what --config names')
-    parser.add_argument('--config', help=f'its classes are the known ones, its priors are compared (default: the priors of {DEFAULT_CONFIG})')
+    parser.add_argument('data', nargs='?', type=Path, help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a '
+                        'JSON file; by default what --config names')
+    parser.add_argument('--config', help='its classes are the known ones, its priors are compared (default: the priors of '
+                        f'{DEFAULT_CONFIG})')
     parser.add_argument('--images', type=Path, help="folder of a JSON file's images")
     parser.add_argument('--fix', type=Path, metavar='FOLDER', help='write a repaired copy of the annotation to this folder')
     parser.add_argument('--picture', type=Path, default=Path('check_dataset.png'), help='sizes and aspect ratios against the priors '

@@ -1,9 +1,11 @@
 """The data lists of the PyTorch tutorial."""
-import json
 from pathlib import Path
 
 from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS
+
+from .checks.json_lists import COLUMNS, load, objects_of, what_is_wrong
+from .checks.limits import UnusableData
 
 
 @DATASETS.register_module()
@@ -25,28 +27,23 @@ class JsonListsDataset(BaseDetDataset):
         """All images.
 
         Raises:
-            ValueError: the lists do not fit each other; the message says where.
+            UnusableData: the lists cannot be read, or do not fit each other; the message says where.
         """
         images = Path(self.ann_file)
-        if not images.name.endswith('_images.json'):
-            raise ValueError(f'{images} is not a list of images: its name must end with _images.json')
-        objects, labels = images.with_name(images.name.replace('_images', '_objects')), images.with_name('label_map.json')
-        paths, annotations, numbers = (json.loads(path.read_text(encoding='utf-8')) for path in (images, objects, labels))
-        if len(paths) != len(annotations):
-            raise ValueError(f'{images} lists {len(paths)} images, {objects} the objects of {len(annotations)}')
-        names = {number: name for name, number in numbers.items() if number > 0}
-        if sorted(names) != list(range(1, len(names) + 1)):
-            raise ValueError(f'the classes of {labels} are not numbered from 1 on')
+        try:
+            paths, annotations, names = load(images)
+        except ValueError as error:
+            raise UnusableData(str(error)) from error
         self._metainfo['classes'] = tuple(names[number] for number in sorted(names))
         found = []
         for index, (path, annotation) in enumerate(zip(paths, annotations)):
-            columns = [annotation[key] for key in ('boxes', 'labels', 'difficulties')]
-            if len({len(column) for column in columns}) != 1 or not set(columns[1]) <= set(names):
-                raise ValueError(f'entry {index} of {objects} ({path}) has boxes, labels and difficulties of different numbers, or a '
-                                 f'label that {labels} does not have')
+            reason = what_is_wrong(annotation, names)
+            if reason:
+                raise UnusableData(f'entry {index} of {objects_of(images)} ({path}) cannot be used: {reason}')
             full = Path((self.data_prefix or {}).get('img', ''), path)
             instances = [
-                dict(bbox=box, bbox_label=label - 1, ignore_flag=int(difficult)) for box, label, difficult in zip(*columns)
+                dict(bbox=box, bbox_label=label - 1, ignore_flag=int(difficult))
+                for box, label, difficult in zip(*(annotation[key] for key in COLUMNS))
             ]
             found.append(dict(img_path=str(full), img_id=full.stem, instances=instances))
         return found

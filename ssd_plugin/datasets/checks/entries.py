@@ -24,14 +24,15 @@ def _is_length(value) -> bool:
     return _is_number(value) and math.isfinite(value) and abs(value) <= LARGEST
 
 
-def _is_box(value) -> bool:
+def is_box(value) -> bool:
+    """Four numbers."""
     return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
 
 
 Kind = dict[str, Callable[[object], bool]]
 IMAGE: Kind = dict(id=_is_id, file_name=_is_text, width=_is_length, height=_is_length)
 CATEGORY: Kind = dict(id=_is_id, name=_is_text)
-ANNOTATION: Kind = dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=_is_box, area=_is_number)
+ANNOTATION: Kind = dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=is_box, area=_is_number)
 
 
 def what_is_missing(entry: object, kind: Kind) -> str | None:

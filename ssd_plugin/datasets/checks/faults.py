@@ -50,6 +50,7 @@ def _file_faults(picture: Picture, facts: FileFacts) -> list[Fault]:
         return [Fault('unreadable image', picture.where, f'{picture.path} cannot be read: {facts.unreadable}')]
     if picture.size is None:
         picture.set_size(facts.size)
+        picture.size = facts.size
     elif picture.size != facts.size:
         picture.set_size(facts.size)
         turned = '; are the two swapped, or does EXIF turn it?' if picture.size == facts.size[::-1] else ''

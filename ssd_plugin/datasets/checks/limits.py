@@ -4,5 +4,5 @@
 MAX_SHARE = 0.05
 
 
-class UnusableData(Exception):
+class UnusableData(ValueError):
     """Data that cannot be used, or more of it than is allowed; the message says which, how much, and what allows more."""

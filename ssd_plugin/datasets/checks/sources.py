@@ -7,8 +7,9 @@ from mmdet.datasets import WIDERFaceDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
+from ..json_lists import JsonListsDataset
 from ..wrappers import configured_datasets
-from . import coco, voc
+from . import coco, json_lists, voc
 from .records import Annotations
 
 
@@ -17,7 +18,7 @@ class UnknownLayout(Exception):
 
 
 def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | None = None) -> Iterator[tuple[Path, Annotations]]:
-    """(name, annotations) of everything in a folder in the layout of VOC, COCO or WIDER FACE, or of one JSON file.
+    """(name, annotations) of everything in a folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or of one JSON file.
 
     Args:
         path: of the folder or file; a folder may hold several of VOC's years.
@@ -31,6 +32,8 @@ def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | N
     faces = any(folder.name in ('WIDER_train', 'WIDER_val') for folder in folders)
     roots = [folder for folder in (path, *folders) if (folder / 'Annotations').is_dir() and not (faces and folder != path)]
     files = [path] if path.suffix == '.json' else sorted({*path.glob('*.json'), *path.glob('annotations/instances_*.json')})
+    lists = [file for file in files if file.name.endswith(json_lists.IMAGES) and json_lists.objects_of(file).is_file()]
+    beside = {file.with_name(json_lists.LABELS) for file in lists} | {json_lists.objects_of(file) for file in lists}
     if not roots and not files and not faces:
         raise UnknownLayout(f'{path} holds no data set: there is neither a folder Annotations (VOC) nor a JSON file (COCO, also in '
                             'annotations/instances_*.json), nor WIDER_train or WIDER_val (WIDER FACE)')
@@ -39,7 +42,10 @@ def of_path(path: Path, images: Path | None = None, classes: tuple[str, ...] | N
     if faces:
         yield path, voc.read(path, classes, voc.wider_face)
     for file in files:
-        yield file, coco.read(file, images, classes)
+        if file in lists:
+            yield file, json_lists.read(file, images, classes)
+        elif file not in beside:
+            yield file, coco.read(file, images, classes)
 
 
 def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
@@ -57,17 +63,22 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
             name, read = root / prefix['sub_data_root'], voc.read
         elif issubclass(DATASETS.get(dataset['type']), WIDERFaceDataset):
             name, read = root, partial(voc.read, layout=voc.wider_face)
+        elif issubclass(DATASETS.get(dataset['type']), JsonListsDataset):
+            folder = root / prefix['img'] if 'img' in prefix else None
+            name, read = root / dataset['ann_file'], partial(json_lists.read, folder=folder)
         else:
-            raise UnknownLayout(f'{key} is a {dataset["type"]}; the layouts of VOC, COCO and WIDER FACE can be checked')
+            raise UnknownLayout(f'{key} is a {dataset["type"]}; the layouts of VOC, COCO, WIDER FACE and the PyTorch tutorial can be '
+                                'checked')
         if name not in seen:
             seen.add(name)
             yield name, read(name, classes=_classes(dataset))
 
 
-def classes_of(cfg: Config) -> tuple[str, ...]:
-    """Names of the classes that a config trains."""
+def classes_of(cfg: Config) -> tuple[str, ...] | None:
+    """Names of the classes that a config trains, if it says them."""
     return _classes(next(configured_datasets(cfg, ('train', )))[1])
 
 
-def _classes(dataset: dict) -> tuple[str, ...]:
-    return tuple((dataset.get('metainfo') or {}).get('classes') or DATASETS.get(dataset['type']).METAINFO['classes'])
+def _classes(dataset: dict) -> tuple[str, ...] | None:
+    classes = (dataset.get('metainfo') or {}).get('classes') or DATASETS.get(dataset['type']).METAINFO.get('classes')
+    return classes and tuple(classes)

@@ -7,11 +7,14 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from mmdet.registry import DATASETS
 from ssd_plugin.datasets.checks import faults, sources
 from ssd_plugin.datasets.checks.files import read_all
+from ssd_plugin.datasets.checks.limits import UnusableData
 from ssd_plugin.datasets.checks.records import KINDS
 from ssd_plugin.engine.launch import read_config
 
+CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 SIZE = (320, 240)
 
 
@@ -252,6 +255,62 @@ def test_wider_face_by_config(faces):
     cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     (name, annotations), = sources.of_config(cfg)
     assert name == faces and len(annotations.pictures) == 16 and annotations.classes == ('face', )
+
+
+@pytest.fixture
+def lists(shapes, tmp_path):
+    """The drawn data as the PyTorch tutorial lists it."""
+    dataset = DATASETS.build(read_config(CONFIG, dict(data_root=str(shapes))).val_dataloader.dataset)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    objects = [[instance for instance in info['instances']] for info in infos]
+    columns = [
+        dict(boxes=[i['bbox'] for i in row], labels=[i['bbox_label'] + 1 for i in row], difficulties=[0] * len(row))
+        for row in (info['instances'] for info in infos)
+    ]
+    folder = tmp_path / 'lists'
+    folder.mkdir()
+    for name, content in (('TEST_images', [info['img_path'] for info in infos]), ('TEST_objects', columns),
+                          ('label_map', {**{name: number for number, name in enumerate(CLASSES, 1)}, 'background': 0})):
+        (folder / f'{name}.json').write_text(json.dumps(content))
+    return folder
+
+
+LISTS = {
+    'no area': ('no area', 'TEST_objects', lambda content: content[1]['boxes'].__setitem__(0, [5, 5, 5, 9])),
+    'corners swapped': ('swapped corners', 'TEST_objects', lambda content: content[1]['boxes'][0].reverse()),
+    'outside': ('outside the image', 'TEST_objects', lambda content: content[1]['boxes'].__setitem__(0, [320, 5, 330, 9])),
+    'unknown label': ('incomplete object', 'TEST_objects', lambda content: content[1]['labels'].__setitem__(0, 9)),
+    'three numbers': ('incomplete object', 'TEST_objects', lambda content: content[1]['boxes'][0].pop()),
+    'one label too few': ('incomplete object', 'TEST_objects', lambda content: content[1]['labels'].pop()),
+    'missing image': ('missing image', 'TEST_images', lambda content: content.__setitem__(1, 'nowhere.jpg')),
+    'one image too few': ('unreadable annotation', 'TEST_images', lambda content: content.pop()),
+    'a class without number': ('unreadable annotation', 'label_map', lambda content: content.update(circle='one')),
+}
+
+
+@pytest.mark.parametrize('case', LISTS)
+def test_lists_of_the_tutorial(lists, case, tmp_path):
+    assert not check(lists)[0]
+    kind, name, damage = LISTS[case]
+    content = json.loads((lists / f'{name}.json').read_text())
+    damage(content)
+    (lists / f'{name}.json').write_text(json.dumps(content))
+    found, (annotations, ) = check(lists)
+    assert kinds(found) == {kind: 1} and (kind == 'unreadable annotation' or '[1] (' in found[0].where)
+    annotations.write(tmp_path / 'fixed')
+    if kind != 'unreadable annotation':
+        assert not check(tmp_path / 'fixed')[0]
+
+
+def test_lists_of_the_tutorial_by_config(lists):
+    shutil.copy(lists / 'TEST_images.json', lists / 'TRAIN_images.json')
+    (lists / 'TRAIN_objects.json').write_text('[')
+    cfg = read_config('ssd_plugin::ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))
+    (_, broken), (name, whole) = sources.of_config(cfg)
+    assert kinds(broken.faults) == {'unreadable annotation': 1}
+    assert name == lists / 'TEST_images.json' and len(whole.pictures) == 4 and whole.classes == CLASSES
+    with pytest.raises(UnusableData, match='TRAIN_objects.json is no JSON'):
+        DATASETS.build(cfg.train_dataloader.dataset)
 
 
 def test_categories_that_would_get_other_names_are_found(data):
