@@ -262,7 +262,6 @@ def lists(shapes, tmp_path):
     """The drawn data as the PyTorch tutorial lists it."""
     dataset = DATASETS.build(read_config(CONFIG, dict(data_root=str(shapes))).val_dataloader.dataset)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    objects = [[instance for instance in info['instances']] for info in infos]
     columns = [
         dict(boxes=[i['bbox'] for i in row], labels=[i['bbox_label'] + 1 for i in row], difficulties=[0] * len(row))
         for row in (info['instances'] for info in infos)
