@@ -20,6 +20,7 @@ from ssd_plugin.datasets.checks import coverage, faults, sources
 from ssd_plugin.datasets.checks.files import read_all
 from ssd_plugin.datasets.checks.limits import MAX_SHARE
 from ssd_plugin.datasets.checks.records import KINDS, LEFT_OUT, NOTE, UNSAFE, Annotations, Fault
+from ssd_plugin.datasets.without_gc import without_gc
 from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError, check_data_paths
 
@@ -135,7 +136,9 @@ def main() -> bool:
 
 if __name__ == '__main__':
     try:
-        sys.exit(0 if main() else 1)
+        with without_gc():
+            safe = main()
+        sys.exit(0 if safe else 1)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)

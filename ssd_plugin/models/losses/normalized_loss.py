@@ -40,6 +40,8 @@ class NormalizedLoss(nn.Module):
         normalizer = self.num_positives.clamp(min=1.)
         losses = {name: value / normalizer for name, value in others.items()}
         if self.log_alpha is None:
-            return dict(losses, loss_bbox=self.alpha * bbox / normalizer)
-        any_positive = (self.num_positives > 0).to(bbox)
-        return dict(losses, loss_bbox=self.log_alpha.exp() * bbox / normalizer, loss_alpha=-self.log_alpha * any_positive)
+            losses['loss_bbox'] = self.alpha * bbox / normalizer
+        else:
+            losses['loss_bbox'] = self.log_alpha.exp() * bbox / normalizer
+            losses['loss_alpha'] = -self.log_alpha * (self.num_positives > 0).to(bbox)
+        return losses
