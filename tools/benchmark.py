@@ -18,6 +18,7 @@ from ssd_plugin.benchmarks.cases import FLOOR, Setting
 from ssd_plugin.benchmarks.peers import OURS
 from ssd_plugin.benchmarks.photos import encode_again
 from ssd_plugin.benchmarks.timing import Timing, compare
+from ssd_plugin.engine.launch import at_least_one
 from ssd_plugin.engine.user_errors import UserError, exit_on_user_error
 
 SWEEPS = {'batch': (1, 4, 16, 32, 64), 'classes': (1, 20, 80), 'objects': (1, 3, 10, 30, 100, 300, 500)}
@@ -33,23 +34,23 @@ def size_of(text: str) -> tuple[int, int]:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure beside MMDetection's own SSD and torchvision's.")
     parser.add_argument('case', choices=['loss', 'predict', 'train-step', 'infer', 'pipeline', 'startup'])
-    parser.add_argument('--batch', type=int, help='images (default: 32; infer: 1; train-step on a CPU: 4)')
-    parser.add_argument('--classes', type=int, default=20, help='classes without the background (default: 20)')
+    parser.add_argument('--batch', type=at_least_one, help='images (default: 32; infer: 1; train-step on a CPU: 4)')
+    parser.add_argument('--classes', type=at_least_one, default=20, help='classes without the background (default: 20)')
     parser.add_argument('--objects', type=int, default=10, help='objects in an image (default: 10)')
     parser.add_argument('--model', choices=['depthwise', 'ssd300'], default='depthwise', help='infer: the detector; ssd300 has peers '
                         '(default: depthwise)')
     parser.add_argument('--data', type=Path, help='pipeline: folder in VOC layout')
     parser.add_argument(
         '--photos', metavar='WIDTHxHEIGHT', type=size_of, help='pipeline: shrink the photographs to this size first, and encode them with quality 90')
-    parser.add_argument('--workers', type=int, default=8, help='startup: processes that load (default: 8)')
-    parser.add_argument('--rounds', type=int, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
+    parser.add_argument('--workers', type=at_least_one, default=8, help='startup: processes that load (default: 8)')
+    parser.add_argument('--rounds', type=at_least_one, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--amp', choices=list(AMP), help='train-step, infer: automatic mixed precision')
     parser.add_argument('--channels-last', action='store_true', help='train-step, infer: memory layout of all networks')
     parser.add_argument('--compile', action='store_true', help='train-step, infer: torch.compile of all networks')
     parser.add_argument('--sweep', choices=list(SWEEPS), help='repeat for several values')
     parser.add_argument('--plot', type=Path, help='with --sweep: picture of how the cost grows (default: benchmark_CASE_SWEEP.png)')
-    parser.add_argument('--threads', type=int, help='threads of PyTorch on the CPU')
+    parser.add_argument('--threads', type=at_least_one, help='threads of PyTorch on the CPU')
     parser.add_argument('--json', type=Path, help='write the figures to this file')
     return parser.parse_args()
 

@@ -13,8 +13,8 @@ from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from ssd_plugin.datasets.browse import contact_sheet, stages
 from ssd_plugin.datasets.wrappers import unwrapped
-from ssd_plugin.engine.launch import read_config
-from ssd_plugin.engine.user_errors import UserError, check_data_paths, exit_on_user_error, explained
+from ssd_plugin.engine.launch import at_least_one, read_config
+from ssd_plugin.engine.user_errors import UserError, check_data_paths, check_target, exit_on_user_error, explained
 from torchvision.io import write_png
 
 
@@ -22,8 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Look at what a config trains on.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
     parser.add_argument('--out', type=Path, default=Path('browse_dataset.png'), help='picture (default: browse_dataset.png)')
-    parser.add_argument('--number', type=int, default=16, help='samples (default: 16)')
-    parser.add_argument('--columns', type=int, default=4, help='samples in a row (default: 4)')
+    parser.add_argument('--number', type=at_least_one, default=16, help='samples (default: 16)')
+    parser.add_argument('--columns', type=at_least_one, default=4, help='samples in a row (default: 4)')
     parser.add_argument('--stages', nargs='?', const=0, type=int, metavar='INDEX', help='show one image go through the steps instead; the '
                         'first one without a value')
     parser.add_argument('--seed', type=int, default=0, help='of the random numbers (default: 0)')
@@ -35,6 +35,7 @@ def main() -> None:
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
     check_data_paths(cfg, ('train', ))
+    check_target(args.out)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     with explained(cfg):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)

@@ -22,7 +22,7 @@ from ssd_plugin.datasets.checks.limits import MAX_SHARE
 from ssd_plugin.datasets.checks.records import KINDS, LEFT_OUT, NOTE, UNSAFE, Annotations, Fault
 from ssd_plugin.datasets.without_gc import without_gc
 from ssd_plugin.engine.launch import read_config
-from ssd_plugin.engine.user_errors import UserError, check_data_paths
+from ssd_plugin.engine.user_errors import UserError, check_data_paths, check_target
 
 DEFAULT_CONFIG = 'ssd_plugin::ssd300_voc.py'
 HEADINGS = {UNSAFE: 'unsafe: training would stop, or learn what is wrong', LEFT_OUT: 'left out of training', NOTE: 'worth a look'}
@@ -105,6 +105,7 @@ def write_copies(checked: list[tuple[Path, Annotations]], target: Path) -> None:
 def main() -> bool:
     args = parse_args()
     init_default_scope('mmdet')
+    check_target(args.picture)
     cfg = read_config(args.config, dict(data_root=str(args.data)) if args.data else None) if args.config else None
     if args.data is None:
         check_data_paths(cfg, ('train', 'val', 'test'))

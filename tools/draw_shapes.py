@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from ssd_plugin.datasets.shapes import draw_dataset
+from ssd_plugin.engine.launch import at_least_one
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description='Draw a data set of shapes.')
     parser.add_argument('folder', nargs='?', type=Path, default=Path('data/shapes'), help='folder to make (default: data/shapes)')
-    parser.add_argument('--train', type=int, default=800, help='training images (default: 800)')
-    parser.add_argument('--test', type=int, default=160, help='test images (default: 160)')
+    parser.add_argument('--train', type=at_least_one, default=800, help='training images (default: 800)')
+    parser.add_argument('--test', type=at_least_one, default=160, help='test images (default: 160)')
     parser.add_argument('--seed', type=int, default=0, help='the same seed draws the same images (default: 0)')
     args = parser.parse_args()
     draw_dataset(args.folder, dict(train=args.train, test=args.test), seed=args.seed)

@@ -47,6 +47,8 @@ def main() -> None:
     if not any('loss' in record for record in records):
         sys.exit(f'error: {args.work_dir} has no log of a training run (*/vis_data/scalars.json)')
     out = args.out or args.work_dir / 'curves.png'
+    if not out.parent.is_dir():
+        sys.exit(f'error: there is no folder {out.parent} to write to')
     plot(records, out)
     print(f'training curves: {out}')
 

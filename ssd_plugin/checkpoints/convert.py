@@ -10,7 +10,7 @@ from torch import Tensor
 from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError
 
-from .files import check_target, read_checkpoint, shortened
+from .files import check_copy, read_checkpoint, shortened
 from .formats import FORMATS, Format
 from .targets import class_options, dataset_meta, parameter_shapes, save_weights
 
@@ -57,7 +57,7 @@ def convert_checkpoint(source: str | Path,
     Raises:
         UserError: the file is damaged, asks to run code, is of no known format, or does not fit; nothing is written.
     """
-    check_target(target, source)
+    check_copy(target, source)
     state, meta = read_checkpoint(source, whole_model)
     found = _recognise(source, state, format, config)
     cfg = read_config(found.config, found.options)

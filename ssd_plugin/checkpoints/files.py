@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ssd_plugin.engine.user_errors import UserError, check_checkpoint
+from ssd_plugin.engine.user_errors import UserError, check_checkpoint, check_target
 
 from .whole_models import read_whole_model
 
@@ -63,15 +63,14 @@ def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[s
     return dict(weights), meta if isinstance(meta, dict) else {}
 
 
-def check_target(target: str | Path, source: str | Path) -> None:
+def check_copy(target: str | Path, source: str | Path) -> None:
     """The file to write must not be the one to read, and its folder must exist.
 
     Raises:
         UserError: it is, or does not.
     """
     target = Path(target)
-    if target.is_dir() or not target.parent.is_dir():
-        raise UserError(f'{target} is a folder; name a file' if target.is_dir() else f'there is no folder {target.parent} to write to')
+    check_target(target)
     if target.exists() and Path(source).exists() and target.samefile(source):
         raise UserError(f'{target} is the source itself; write to another file')
 

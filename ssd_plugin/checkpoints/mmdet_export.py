@@ -14,7 +14,7 @@ from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError
 
 from .convert import Conversion
-from .files import check_target, read_checkpoint, shortened
+from .files import check_copy, read_checkpoint, shortened
 from .targets import class_options, dataset_meta, parameter_shapes, save_weights
 
 MMDET_CONFIGS = ('ssd/ssd300_coco.py', 'pascal_voc/ssd300_voc0712.py', 'ssd/ssd512_coco.py', 'pascal_voc/ssd512_voc0712.py')
@@ -43,7 +43,7 @@ def export_to_mmdet(source: str | Path,
     Raises:
         UserError: the file is damaged, or MMDetection has no such detector; nothing is written.
     """
-    check_target(target, source)
+    check_copy(target, source)
     state, meta = read_checkpoint(source)
     config = config or (meta.get('ssd_plugin') or {}).get('config')
     if config is None:

@@ -23,6 +23,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def at_least_one(text: str) -> int:
+    """For arguments that are numbers of something.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such number.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
+    return int(text)
+
+
 def load_config(args: argparse.Namespace, splits: tuple[str, ...]) -> Config:
     """The config of a run, as the command line changes it, with its data checked.
 

@@ -81,6 +81,16 @@ def check_checkpoint(path: str | None, option: str) -> None:
                         'iter_N.pth, and the name of the newest to last_checkpoint')
 
 
+def check_target(path: Path) -> None:
+    """A file to be written must not be a folder, and its folder must exist.
+
+    Raises:
+        UserError: it is, or does not.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f'{path} is a folder; name a file' if path.is_dir() else f'there is no folder {path.parent} to write to')
+
+
 @contextmanager
 def explained(cfg: Config, checkpoint: str | None = None) -> Iterator[None]:
     """Turn the errors that bad data and bad files cause, deep in MMEngine, MMDetection or a worker, into :class:`UserError`.

@@ -66,5 +66,7 @@ def test_tool_writes_a_picture(run_tool, shapes, tmp_path):
     result = run_tool('browse_dataset.py', CONFIG, '--number', '3', '--cfg-options', f'data_root={shapes}')
     assert result.returncode == 0, result.stderr
     assert cv2.imread(str(tmp_path / 'browse_dataset.png')).shape == (334, 1224, 3)
-    refused = run_tool('browse_dataset.py', CONFIG, '--stages', '99', '--cfg-options', f'data_root={shapes}')
-    assert refused.returncode == 1 and 'images 0 to 11' in refused.stderr and 'Traceback' not in refused.stderr
+    for arguments, message in ((('--stages', '99'), 'images 0 to 11'), (('--number', '0'), '1 or more'), (('--columns', '-1'), '1 or more'),
+                               (('--out', 'nowhere/a.png'), 'no folder nowhere')):
+        refused = run_tool('browse_dataset.py', CONFIG, *arguments, '--cfg-options', f'data_root={shapes}')
+        assert refused.returncode > 0 and message in refused.stderr and 'Traceback' not in refused.stderr
