@@ -34,8 +34,6 @@ dataset = dict(type='CheckedVOCDataset', data_root=data_root, metainfo=metainfo,
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
-    # There is no GPU to pin memory for.
-    pin_memory=False,
     dataset=dict(
         ann_file='ImageSets/Main/trainval.txt',
         filter_cfg=dict(filter_empty_gt=True),
@@ -43,7 +41,6 @@ train_dataloader = dict(
         **dataset))
 val_dataloader = dict(
     num_workers=1,
-    pin_memory=False,
     dataset=dict(ann_file='ImageSets/Main/test.txt', test_mode=True, pipeline=_base_.test_pipeline, **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')

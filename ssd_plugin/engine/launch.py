@@ -3,6 +3,7 @@ import argparse
 import os
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, ConfigDict, DictAction
 
 from .user_errors import UserError, check_checkpoint, check_data_paths
@@ -51,6 +52,10 @@ def load_config(args: argparse.Namespace, splits: tuple[str, ...]) -> Config:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    if not torch.accelerator.is_available():
+        # PyTorch would warn that there is nothing to pin memory for.
+        for loader in filter(None, (cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test'))):
+            loader.pin_memory = False
     check_data_paths(cfg, splits)
     return cfg
 

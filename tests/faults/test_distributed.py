@@ -21,9 +21,9 @@ train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 pipeline = [*_base_.train_pipeline]
 data = dict(_delete_=True, type='CheckedVOCDataset', data_root='{data}/', metainfo=dict(classes={classes}), data_prefix=dict(sub_data_root=''))
 train_dataloader = dict(
-    batch_size=4, num_workers=1, pin_memory=False, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=pipeline, **data))
+    batch_size=4, num_workers=1, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=pipeline, **data))
 val_dataloader = dict(
-    num_workers=0, persistent_workers=False, pin_memory=False, batch_size=2,
+    num_workers=0, persistent_workers=False, batch_size=2,
     dataset=dict(ann_file='{names}', test_mode=True, pipeline=_base_.test_pipeline, **data))
 test_dataloader = val_dataloader
 param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=10)]
