@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .checks.entries import ANNOTATION, CATEGORY, IMAGE, what_is_missing, wrong_order
+from .checks.entries import KINDS, what_is_missing, wrong_order
 from .without_gc import without_gc
 
-KINDS = dict(images=IMAGE, annotations=ANNOTATION, categories=CATEGORY)
 # Changes with the meaning of the files.
 VERSION = 2
 ARRAYS = ('boxes', 'labels', 'crowd', 'starts', 'sizes', 'ids', 'names', 'name_starts')

@@ -3,7 +3,7 @@ import json
 import math
 from pathlib import Path
 
-from .entries import ANNOTATION, CATEGORY, IMAGE, Kind, what_is_missing, wrong_order
+from .entries import KINDS, what_is_missing, wrong_order
 from .records import Annotations, Box, Fault, Picture
 
 IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
@@ -25,41 +25,37 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
         return _nothing(Fault('unreadable annotation', f'{path}:{error.lineno}', f'no JSON: {error.msg}, column {error.colno}'))
     except (OSError, ValueError, RecursionError) as error:
         return _nothing(Fault('unreadable annotation', str(path), f'no text that can be read: {error}'))
-    lists = [content.get(key) for key in ('images', 'annotations', 'categories')] if isinstance(content, dict) else [None]
+    lists = [content.get(key) for key in KINDS] if isinstance(content, dict) else [None]
     if not all(isinstance(entries, list) for entries in lists):
         return _nothing(Fault('unreadable annotation', str(path), 'it lacks one of the lists images, annotations and categories'))
 
     dropped: set[int] = set()  # Python's ids of entries
     faults = []
-    whole = [
-        _whole(path, key, entries, kind, faults, dropped)
-        for key, entries, kind in zip(('images', 'annotations', 'categories'), lists, (IMAGE, ANNOTATION, CATEGORY))
-    ]
-    pictures = _read_images(path, whole[0], folder or _usual_folder(path, whole[0]), faults, dropped)
-    categories = {category['id']: category for _, category in whole[2]}
-    _read_annotations(whole[1], categories, pictures, faults, dropped)
+    images, annotations, categories = (_whole(path, key, entries, faults, dropped) for key, entries in zip(KINDS, lists))
+    pictures = _read_images(path, images, folder or _usual_folder(path, images), faults, dropped)
+    categories = {category['id']: category for _, category in categories}
+    _read_annotations(annotations, categories, pictures, faults, dropped)
     names = tuple(category['name'] for category in categories.values())
     reason = wrong_order(names, classes or names)
     if reason:
         faults.append(Fault('other order of classes', str(path), reason))
 
     def write(target: Path) -> None:
-        images, annotations, kept_categories = ([entry for entry in entries if id(entry) not in dropped] for entries in lists)
-        known = {image['id'] for image in images}
-        objects = [annotation for annotation in annotations if annotation['image_id'] in known]
+        kept = {key: [entry for entry in entries if id(entry) not in dropped] for key, entries in zip(KINDS, lists)}
+        known = {image['id'] for image in kept['images']}
+        kept['annotations'] = [annotation for annotation in kept['annotations'] if annotation['image_id'] in known]
         target.mkdir(parents=True, exist_ok=True)
-        (target / path.name).write_text(
-            json.dumps({**content, 'images': images, 'annotations': objects, 'categories': kept_categories}))
+        (target / path.name).write_text(json.dumps({**content, **kept}))
 
     return Annotations(list(pictures.values()), faults, write, 0, classes or names)
 
 
-def _whole(path: Path, key: str, entries: list, kind: Kind, faults: list[Fault], dropped: set[int]) -> list[tuple[str, dict]]:
+def _whole(path: Path, key: str, entries: list, faults: list[Fault], dropped: set[int]) -> list[tuple[str, dict]]:
     """(place, entry) of those that have all they need."""
     found = []
     for index, entry in enumerate(entries):
         where = f'{path}: {key}[{index}] (id {entry.get("id") if isinstance(entry, dict) else None})'
-        reason = what_is_missing(entry, kind)
+        reason = what_is_missing(entry, KINDS[key])
         if reason:
             faults.append(Fault('incomplete object', where, reason))
             dropped.add(id(entry))
@@ -102,9 +98,8 @@ def _read_annotations(annotations: list[tuple[str, dict]], categories: dict[int 
     for where, annotation in annotations:
         image, category = annotation['image_id'], annotation['category_id']
         if image not in pictures or category not in categories:
-            faults.append(
-                Fault('unknown image', where, f'there is no image with the id {image}') if image not in pictures else
-                Fault('unknown class', where, f'there is no category with the id {category}'))
+            kind, what, missing = ('unknown image', 'image', image) if image not in pictures else ('unknown class', 'category', category)
+            faults.append(Fault(kind, where, f'there is no {what} with the id {missing}'))
             dropped.add(id(annotation))
             continue
         if annotation['id'] in ids:

@@ -30,9 +30,11 @@ def is_box(value) -> bool:
 
 
 Kind = dict[str, Callable[[object], bool]]
-IMAGE: Kind = dict(id=_is_id, file_name=_is_text, width=_is_length, height=_is_length)
-CATEGORY: Kind = dict(id=_is_id, name=_is_text)
-ANNOTATION: Kind = dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=is_box, area=_is_number)
+# Of the entries of each list.
+KINDS: dict[str, Kind] = dict(
+    images=dict(id=_is_id, file_name=_is_text, width=_is_length, height=_is_length),
+    annotations=dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=is_box, area=_is_number),
+    categories=dict(id=_is_id, name=_is_text))
 
 
 def what_is_missing(entry: object, kind: Kind) -> str | None:
@@ -40,7 +42,7 @@ def what_is_missing(entry: object, kind: Kind) -> str | None:
 
     Args:
         entry: of one of the lists.
-        kind: ``IMAGE``, ``CATEGORY`` or ``ANNOTATION``.
+        kind: of :data:`KINDS`.
     """
     if not isinstance(entry, dict):
         return f'it is no object with keys but {_short(entry)}'
