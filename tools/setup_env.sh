@@ -33,7 +33,7 @@ supported: Python 3.10 to 3.13 is. Name another interpreter: PYTHON=/path/to/pyt
 # The stamp stands for a finished set-up of exactly these requirements in exactly this place.
 STAMP=$(cat setup.py "$CONSTRAINTS" tools/setup_env.sh | cksum)" $("$PYTHON" --version) $PWD"
 if [ "$(cat "$VENV/.ready" 2>/dev/null)" = "$STAMP" ]; then
-    echo "$VENV is ready"
+    echo "$VENV is ready (source $VENV/bin/activate)"
     exit 0
 fi
 
@@ -56,4 +56,4 @@ if ! "$VENV/bin/python" -c 'import cv2' 2>/dev/null; then
 fi
 "$VENV/bin/python" -c 'import ssd_plugin'
 echo "$STAMP" >"$VENV/.ready"
-echo "$VENV is ready"
+echo "$VENV is ready (source $VENV/bin/activate)"
