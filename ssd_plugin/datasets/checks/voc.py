@@ -68,20 +68,18 @@ def read(root: Path, classes: tuple[str, ...] | None = None, layout: Callable[[P
             listed[places.annotation(split, name)].setdefault(split, name)
     dropped, elements, pictures = set(), {}, []
     for path, named in listed.items():
-        split, name = next(iter(named.items()))
+        (split, name), fault = next(iter(named.items())), None
         try:
             element, lines = parse(path.read_bytes())
             image = places.image(split, name, element)
         except FileNotFoundError:
-            faults.append(Fault('missing annotation', str(path), f'a list names {name}, but the file is missing'))
-            dropped.add(path)
-            continue
-        except (OSError, ValueError) as error:
-            faults.append(Fault('unreadable annotation', str(path), f'it cannot be read: {error}'))
-            dropped.add(path)
-            continue
+            fault = Fault('missing annotation', str(path), f'a list names {name}, but the file is missing')
         except expat.ExpatError as error:
-            faults.append(Fault('unreadable annotation', f'{path}:{error.lineno}', f'no XML: {expat.ErrorString(error.code)}'))
+            fault = Fault('unreadable annotation', f'{path}:{error.lineno}', f'no XML: {expat.ErrorString(error.code)}')
+        except (OSError, ValueError) as error:
+            fault = Fault('unreadable annotation', str(path), f'it cannot be read: {error}')
+        if fault:
+            faults.append(fault)
             dropped.add(path)
             continue
         elements[path] = element, ET.tostring(element, encoding='unicode')
