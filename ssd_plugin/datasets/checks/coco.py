@@ -33,9 +33,14 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
     faults = []
     images, annotations, categories = (_whole(path, key, entries, faults, dropped) for key, entries in zip(KINDS, lists))
     pictures = _read_images(path, images, folder or _usual_folder(path, images), faults, dropped)
-    categories = {category['id']: category for _, category in categories}
-    _read_annotations(annotations, categories, pictures, faults, dropped)
-    names = tuple(category['name'] for category in categories.values())
+    by_id = {}
+    for where, category in categories:
+        if category['id'] in by_id:
+            faults.append(Fault('id given twice', where, f'{by_id[category["id"]]["name"]} has it, too'))
+            dropped.add(id(category))
+        by_id.setdefault(category['id'], category)
+    _read_annotations(annotations, by_id, pictures, faults, dropped)
+    names = tuple(category['name'] for _, category in categories)
     reason = wrong_order(names, classes or names)
     if reason:
         faults.append(Fault('other order of classes', str(path), reason))

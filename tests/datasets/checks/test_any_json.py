@@ -12,12 +12,13 @@ from ssd_plugin.datasets.checks.files import read_all
 from ssd_plugin.datasets.checks.limits import UnusableData
 from ssd_plugin.datasets.checks.records import KINDS, UNSAFE
 
+CLASSES = ('circle', 'square')
 WHOLE = dict(
     images=[dict(id=number, file_name=f'{number}.jpg', width=320, height=240) for number in (1, 2)],
     annotations=[
         dict(id=number, image_id=number, category_id=number, bbox=[10, 10, 20, 20], area=400, iscrowd=0) for number in (1, 2)
     ],
-    categories=[dict(id=1, name='circle'), dict(id=2, name='square')])
+    categories=[dict(id=number, name=name) for number, name in enumerate(CLASSES, 1)])
 VALUES = [
     None, 5, -1, 0, 2**70, 1e300, float('nan'), float('inf'), '', 'text', '\ud800', 'a\0b', [], {}, [1], {'id': 1}, [[1]], True
 ]
@@ -56,7 +57,7 @@ def folder(tmp_path_factory):
 def test_any_change_is_named_or_harmless(seed, folder):
     path = folder / 'instances.json'
     path.write_text(json.dumps(changed(seed)))
-    (_, annotations), = sources.of_path(path, folder)
+    (_, annotations), = sources.of_path(path, folder, CLASSES)
     found = faults.find(annotations, read_all(picture.path for picture in annotations.pictures), 0)
     annotations.write(folder / 'copy')
     try:
@@ -65,7 +66,7 @@ def test_any_change_is_named_or_harmless(seed, folder):
                 type='SharedCocoDataset',
                 ann_file=str(path),
                 data_prefix=dict(img=''),
-                metainfo=dict(classes=('circle', 'square')),
+                metainfo=dict(classes=CLASSES),
                 cache_dir=str(folder / 'cache'),
                 max_broken=1.,
                 pipeline=[]))

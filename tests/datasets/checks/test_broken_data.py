@@ -191,6 +191,7 @@ COCO = {
     'unknown image': ('unknown image', change(3, image_id=7777)),
     'id twice': ('id given twice', change(3, id=1)),
     'image id twice': ('id given twice', add_image),
+    'category id twice': ('id given twice', lambda content: content['categories'].append(dict(id=1, name='heart'))),
     'image listed twice': ('listed twice', lambda content: add_image(content, id=999)),
     'image without size': ('incomplete object', lambda content: content['images'].append(dict(id=999, file_name='a.jpg'))),
     'missing image': ('missing image', lambda content: add_image(content, id=999, file_name='nowhere.jpg')),
