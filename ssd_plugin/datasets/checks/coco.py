@@ -101,17 +101,17 @@ def _read_annotations(annotations: list[tuple[str, dict]], categories: dict[int 
     ids = set()
     highest = max((a['id'] for _, a in annotations if isinstance(a['id'], int)), default=0)
     for where, annotation in annotations:
+        if annotation['id'] in ids:
+            faults.append(Fault('id given twice', where, 'an annotation before it has it'))
+            highest += 1
+            annotation['id'] = highest
+        ids.add(annotation['id'])
         image, category = annotation['image_id'], annotation['category_id']
         if image not in pictures or category not in categories:
             kind, what, missing = ('unknown image', 'image', image) if image not in pictures else ('unknown class', 'category', category)
             faults.append(Fault(kind, where, f'there is no {what} with the id {missing}'))
             dropped.add(id(annotation))
             continue
-        if annotation['id'] in ids:
-            faults.append(Fault('id given twice', where, 'an annotation before it has it'))
-            highest += 1
-            annotation['id'] = highest
-        ids.add(annotation['id'])
         width, height = annotation['bbox'][2:]
         if width > 0 and height > 0 and not annotation['area'] > 0:
             faults.append(Fault('area not positive', where, f'its area is {annotation["area"]}; CocoDataset leaves it out'))

@@ -210,7 +210,7 @@ def test_coco(data, case, tmp_path):
     # An image given once more has no objects of its own.
     extra = {'no objects': 1} if case in ('image listed twice', 'missing image') else {}
     assert kinds(found) == {kind: 1, **extra}, [str(fault) for fault in found]
-    assert str(path) in found[0].where and re.search(r'(annotations|images)\[\d+\] \(id', found[0].where)
+    assert str(path) in found[0].where and re.search(r'(annotations|images|categories)\[\d+\] \(id', found[0].where)
     annotations.write(tmp_path / 'fixed')
     again = kinds(check(tmp_path / 'fixed' / path.name, data / 'JPEGImages')[0])
     assert again == ({'listed twice': 1, 'no objects': 1} if kind == 'listed twice' else {})
