@@ -13,11 +13,10 @@ import mmcv
 import torch
 from mmdet.apis import inference_detector, init_detector
 from mmdet.registry import VISUALIZERS
+from ssd_plugin.datasets.images import SUFFIXES
 from ssd_plugin.engine.launch import read_config
 from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
 from tqdm import tqdm
-
-IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,7 +45,7 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
         paths = [Path(text)] if Path(text).exists() else sorted(Path(match) for match in glob.glob(text, recursive=True))
         files = []
         for path in paths:
-            files += sorted(f for f in path.rglob('*') if f.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+            files += sorted(f for f in path.rglob('*') if f.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
         if not files:
             raise UserError(f'{text} names no image: no such file, a folder without images, or a glob that matches nothing')
         found.update(dict.fromkeys(files))

@@ -13,7 +13,7 @@ REDUCTIONS = (8, 4, 2)
 TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
 ORIENTATION = 0x0112
 # Of files that OpenCV reads; where two have a name, the first.
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
 
 
 class UnreadableImage(Exception):
