@@ -20,8 +20,13 @@ setup(
     # Configs and tools travel where MMDetection's own wheel has them, so that _base_ = 'ssd_plugin::ssd300_voc.py' finds them.
     package_data={
         'ssd_plugin': [
-            '.mim/configs/*.py', '.mim/configs/*/*.py', '.mim/configs/*/*/*.py', '.mim/tools/*.py',
-            '.mim/tools/dist_*.sh', '.mim/tools/slurm_*.sh', '.mim/tools/signals.sh'
+            '.mim/configs/*.py',
+            '.mim/configs/*/*.py',
+            '.mim/configs/*/*/*.py',
+            '.mim/tools/*.py',
+            '.mim/tools/dist_*.sh',
+            '.mim/tools/slurm_*.sh',
+            '.mim/tools/signals.sh',
         ]
     },
     install_requires=[

@@ -6,7 +6,7 @@ optim_wrapper = dict(optimizer=dict(lr=8e-3), **_base_.cluster.optim_wrapper)
 train_cfg = dict(max_iters=15000, val_interval=1250)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=False, milestones=[10000, 12500], gamma=0.1)
+    dict(type='MultiStepLR', by_epoch=False, milestones=[10000, 12500], gamma=0.1),
 ]
 default_hooks = dict(checkpoint=dict(interval=625))
 custom_hooks = [*_base_.custom_hooks, *_base_.cluster.hooks]

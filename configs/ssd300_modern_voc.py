@@ -6,7 +6,7 @@ model = _base_.modern.model
 optim_wrapper = _base_.modern.optim_wrapper
 param_scheduler = [
     _base_.param_scheduler[0],
-    dict(begin=_base_.param_scheduler[0].end, end=_base_.train_cfg.max_iters, **_base_.modern.cosine)
+    dict(begin=_base_.param_scheduler[0].end, end=_base_.train_cfg.max_iters, **_base_.modern.cosine),
 ]
 custom_hooks = [*_base_.custom_hooks, *_base_.modern.hooks]
 
@@ -18,4 +18,6 @@ train_dataloader = dict(
         _delete_=True,
         type='MultiImageMixDataset',
         dataset=_base_.train_dataloader.dataset,
-        pipeline=[dict(augment=augment, **_base_.modern.mosaic), packing]))
+        pipeline=[dict(augment=augment, **_base_.modern.mosaic), packing],
+    )
+)

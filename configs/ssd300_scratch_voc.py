@@ -7,12 +7,14 @@ accumulate = 4
 model = dict(
     backbone=dict(init_cfg=None),
     bbox_head=dict(
-        prior_generator=dict(sizes=None, scale_range=(0.2, 0.9), first_scale=0.1, next_scale=1., centers='featmap')))
+        prior_generator=dict(sizes=None, scale_range=(0.2, 0.9), first_scale=0.1, next_scale=1.0, centers='featmap')
+    ),
+)
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(type='PooledOptimWrapper', accumulative_counts=accumulate)
 train_cfg = dict(max_iters=120000 * accumulate, val_interval=10000 * accumulate)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500 * accumulate),
-    dict(type='MultiStepLR', by_epoch=False, milestones=[80000 * accumulate, 100000 * accumulate], gamma=0.1)
+    dict(type='MultiStepLR', by_epoch=False, milestones=[80000 * accumulate, 100000 * accumulate], gamma=0.1),
 ]
 default_hooks = dict(checkpoint=dict(interval=5000 * accumulate))

@@ -6,6 +6,8 @@
 _base_ = './ssd300_voc.py'
 model = dict(
     bbox_head=dict(
-        prior_generator=dict(sizes=None, scale_range=(0.2, 0.9), first_scale=0.1, next_scale=1., centers='featmap'),
+        prior_generator=dict(sizes=None, scale_range=(0.2, 0.9), first_scale=0.1, next_scale=1.0, centers='featmap'),
         bbox_coder=dict(center_variance=1 / 10, size_variance=1 / 5),
-        loss_multibox=dict(alpha=1.)))
+        loss_multibox=dict(alpha=1.0),
+    )
+)

@@ -6,6 +6,8 @@ data_root = 'data/tutorial/'
 lists = dict(_delete_=True, type='JsonListsDataset', data_root=data_root)
 train_dataloader = dict(
     dataset=dict(
-        ann_file='TRAIN_images.json', filter_cfg=dict(filter_empty_gt=True), pipeline=_base_.train_pipeline, **lists))
+        ann_file='TRAIN_images.json', filter_cfg=dict(filter_empty_gt=True), pipeline=_base_.train_pipeline, **lists
+    )
+)
 val_dataloader = dict(dataset=dict(ann_file='TEST_images.json', test_mode=True, pipeline=_base_.test_pipeline, **lists))
 test_dataloader = val_dataloader

@@ -10,12 +10,14 @@ _base_.tutorial.bbox_head.prior_generator.update(
     scales=[0.1, 0.2, 0.375, 0.55, 0.725, 0.9],
     aspect_ratios=[few, many, many, many, few, few],
     flip=False,
-    centers='featmap')
+    centers='featmap',
+)
 model = _base_.tutorial
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(
     # Weight decay for biases too, and none for a learned alpha, whose logarithm it would pull to 0.
-    paramwise_cfg=dict(bias_decay_mult=1., custom_keys={'log_alpha': dict(decay_mult=0.)}),
+    paramwise_cfg=dict(bias_decay_mult=1.0, custom_keys={'log_alpha': dict(decay_mult=0.0)}),
     # The tutorial clips where gradients explode, as they may in batches of 32.
-    clip_grad=dict(type='value', clip_value=10.))
+    clip_grad=dict(type='value', clip_value=10.0),
+)
 auto_scale_lr = dict(base_batch_size=8)

@@ -1,7 +1,10 @@
 # The depthwise detector at 320x240 on COCO 2017, from scratch. Batch norm allows a ten times higher learning rate.
 _base_ = [
-    './_base_/models/ssd_depthwise.py', './_base_/pipelines/ssd320x240.py', './_base_/datasets/coco.py',
-    './_base_/schedules/ssd_coco.py', './_base_/default_runtime.py'
+    './_base_/models/ssd_depthwise.py',
+    './_base_/pipelines/ssd320x240.py',
+    './_base_/datasets/coco.py',
+    './_base_/schedules/ssd_coco.py',
+    './_base_/default_runtime.py',
 ]
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

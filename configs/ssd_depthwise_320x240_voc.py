@@ -1,7 +1,10 @@
 # The depthwise detector at 320x240 on VOC2007+2012, from scratch. Batch norm allows a ten times higher learning rate.
 _base_ = [
-    './_base_/models/ssd_depthwise.py', './_base_/pipelines/ssd320x240.py', './_base_/datasets/voc.py',
-    './_base_/schedules/ssd_voc.py', './_base_/default_runtime.py'
+    './_base_/models/ssd_depthwise.py',
+    './_base_/pipelines/ssd320x240.py',
+    './_base_/datasets/voc.py',
+    './_base_/schedules/ssd_voc.py',
+    './_base_/default_runtime.py',
 ]
 [dataset.update(pipeline=_base_.train_pipeline) for dataset in _base_.train_dataloader.dataset.datasets]
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

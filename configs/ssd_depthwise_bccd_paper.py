@@ -3,7 +3,7 @@
 _base_ = './ssd_depthwise_bccd.py'
 max_iters = 1800
 train_pipeline = [*_base_.train_pipeline]
-train_pipeline[2] = dict(type='FusedSSDAugment', scale=(320, 240), fill=[127.] * 3)
+train_pipeline[2] = dict(type='FusedSSDAugment', scale=(320, 240), fill=[127.0] * 3)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]

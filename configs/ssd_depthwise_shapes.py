@@ -9,13 +9,18 @@ model = dict(
     bbox_head=dict(
         num_classes=len(classes),
         # In pixels at 320x240: sides from 19 to 144, evenly in their logarithm.
-        prior_generator=dict(sizes=[(20, 32), (45, 64), (84, 110), (130, 160)])))
+        prior_generator=dict(sizes=[(20, 32), (45, 64), (84, 110), (130, 160)]),
+    )
+)
 
 # The test images are drawn like the training images, of which there are plenty: flips are all the augmentation that pays.
 _base_.train_pipeline[2].update(
-    zoom_out_prob=0., constraints=(None, ), brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
+    zoom_out_prob=0.0, constraints=(None,), brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0
+)
 voc = dict(data_root=data_root, metainfo=metainfo)
-train_dataloader = dict(batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=_base_.train_pipeline, **voc))
+train_dataloader = dict(
+    batch_size=16, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=_base_.train_pipeline, **voc)
+)
 val_dataloader = dict(dataset=dict(ann_file='ImageSets/Main/test.txt', **voc))
 val_evaluator = dict(eval_mode='area')
 # The same images from the COCO annotation, which both metrics can read.
@@ -28,10 +33,12 @@ test_dataloader = dict(
         ann_file='instances_test.json',
         data_prefix=dict(img='JPEGImages/'),
         test_mode=True,
-        pipeline=_base_.test_pipeline))
+        pipeline=_base_.test_pipeline,
+    )
+)
 test_evaluator = [
     dict(type='VOCMetric', metric='mAP', eval_mode='area'),
-    dict(type='CocoMetric', ann_file=data_root + 'instances_test.json', metric='bbox')
+    dict(type='CocoMetric', ann_file=data_root + 'instances_test.json', metric='bbox'),
 ]
 
 max_iters = 1000

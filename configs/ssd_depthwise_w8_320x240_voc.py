@@ -2,5 +2,6 @@
 _base_ = './ssd_depthwise_320x240_voc.py'
 model = dict(
     backbone=dict(base_channels=8),
-    neck=dict(in_channels=(32, 64, 128), out_channels=(128, ), mid_channels=32),
-    bbox_head=dict(in_channels=(32, 64, 128, 128)))
+    neck=dict(in_channels=(32, 64, 128), out_channels=(128,), mid_channels=32),
+    bbox_head=dict(in_channels=(32, 64, 128, 128)),
+)

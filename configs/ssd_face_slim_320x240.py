@@ -1,8 +1,11 @@
 # The slim model of the ultra-light face detector (github.com/Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB, MIT licence):
 # the depthwise detector with square priors. Its weights version-slim-320.pth load after tools/convert_checkpoint.py.
 _base_ = [
-    './_base_/models/ssd_depthwise.py', './_base_/pipelines/ssd320x240.py', './_base_/datasets/wider_face.py',
-    './_base_/schedules/ssd_voc.py', './_base_/default_runtime.py'
+    './_base_/models/ssd_depthwise.py',
+    './_base_/pipelines/ssd320x240.py',
+    './_base_/datasets/wider_face.py',
+    './_base_/schedules/ssd_voc.py',
+    './_base_/default_runtime.py',
 ]
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
@@ -20,7 +23,10 @@ model = dict(
             first_scale=None,
             aspect_ratios=None,
             sizes=[(10, 16, 24), (32, 48), (64, 96), (128, 192, 256)],
-            clip='centers'),
-        bbox_coder=dict(clip_border=False)),
+            clip='centers',
+        ),
+        bbox_coder=dict(clip_border=False),
+    ),
     # The thresholds that it detects with. For a curve of precision over all recalls: model.test_cfg.score_thr=0.01.
-    test_cfg=dict(score_thr=0.6, nms_pre=1500, nms=dict(iou_threshold=0.3), max_per_img=-1))
+    test_cfg=dict(score_thr=0.6, nms_pre=1500, nms=dict(iou_threshold=0.3), max_per_img=-1),
+)

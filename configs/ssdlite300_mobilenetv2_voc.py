@@ -9,13 +9,15 @@ model = dict(
         type='TorchvisionMobileNet',
         arch='mobilenet_v2',
         out_indices=(14, 18),
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://mobilenet_v2')),
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://mobilenet_v2'),
+    ),
     neck=dict(
         in_channels=(576, 1280),
         out_channels=(512, 256, 256, 64),
         mid_channels=(256, 128, 128, 64),
         separable=True,
         linear=True,
-        **layers),
-    bbox_head=dict(
-        in_channels=(576, 1280, 512, 256, 256, 64), predictor=['separable'] * 5 + ['pointwise'], **layers))
+        **layers,
+    ),
+    bbox_head=dict(in_channels=(576, 1280, 512, 256, 256, 64), predictor=['separable'] * 5 + ['pointwise'], **layers),
+)

@@ -13,12 +13,15 @@ model = dict(
         out_indices=(13, 16),
         reduced_tail=True,
         norm_cfg=_base_.norm_cfg,
-        init_cfg=dict(type='Normal', layer='Conv2d', std=0.03)),
+        init_cfg=dict(type='Normal', layer='Conv2d', std=0.03),
+    ),
     neck=dict(in_channels=(672, 480)),
     bbox_head=dict(
         in_channels=(672, 480, 512, 256, 256, 128),
         background='first',
         # torchvision numbers the classes by COCO's ids, ten of which no object has.
         unused_outputs=(12, 26, 29, 30, 45, 66, 68, 69, 71, 83),
-        prior_generator=dict(sizes=None, scale_range=(0.2, 0.95), centers='featmap', clip='sizes')),
-    test_cfg=dict(score_thr=0.001, nms_pre=300, nms=dict(iou_threshold=0.55), max_per_img=300, min_bbox_size=-1))
+        prior_generator=dict(sizes=None, scale_range=(0.2, 0.95), centers='featmap', clip='sizes'),
+    ),
+    test_cfg=dict(score_thr=0.001, nms_pre=300, nms=dict(iou_threshold=0.55), max_per_img=300, min_bbox_size=-1),
+)

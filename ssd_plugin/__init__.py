@@ -3,11 +3,12 @@
 Importing the package makes the installed MMDetection usable (see :mod:`ssd_plugin.compat`) and registers every component in
 MMDetection's registries.
 """
-from . import compat
+
+from ssd_plugin import compat
 
 compat.install()
 
-from . import datasets, engine, models  # noqa: E402
+from ssd_plugin import datasets, engine, models  # noqa: E402
 
 __version__ = '0.1.0'
 __all__ = ['datasets', 'engine', 'models']

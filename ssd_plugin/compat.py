@@ -3,6 +3,7 @@
 ``install()`` runs once, when ``ssd_plugin`` is imported. Each function says which package and which versions need it;
 a function whose condition does not hold changes nothing.
 """
+
 import importlib
 import importlib.metadata
 import importlib.util
@@ -24,7 +25,7 @@ TESTED_VERSIONS = {
     'mmcv': {
         'mmcv-lite': ('2.1.0', '2.2.0', '2.1.0'),
         'mmcv': ('2.1.0', '2.2.0', '2.1.0'),
-        'onedl-mmcv': ('2.3.6', '3.0', '2.3.6')
+        'onedl-mmcv': ('2.3.6', '3.0', '2.3.6'),
     },
     'mmdet': {'mmdet': ('3.3.0', '4.0', '3.3.0'), 'onedl-mmdetection': ('3.5.1', '4.0', '3.5.1')},
 }
@@ -33,6 +34,7 @@ INSTALL_HINT = 'pip install "mmengine==0.10.7" "mmcv-lite==2.1.0" "mmdet==3.3.0"
 
 def _version(text: str) -> tuple:
     from packaging.version import Version
+
     return Version(text)
 
 
@@ -44,9 +46,12 @@ def check_torch_pair() -> None:
         ImportError: torch is older than 2.6, torchvision is missing, or the two do not fit.
     """
     import torch
+
     if _version(torch.__version__.split('+')[0]) < _version(MIN_TORCH):
-        raise ImportError(f'ssd_plugin needs torch >= {MIN_TORCH}, found {torch.__version__}. '
-                          'Remedy: pip install --upgrade torch torchvision')
+        raise ImportError(
+            f'ssd_plugin needs torch >= {MIN_TORCH}, found {torch.__version__}. '
+            'Remedy: pip install --upgrade torch torchvision'
+        )
     remedy = 'Remedy: pip install --upgrade torch torchvision, both in one command'
     major, minor = (int(part) for part in torch.__version__.split('.')[:2])
     if major == 2 and minor < 14:
@@ -60,7 +65,9 @@ def check_torch_pair() -> None:
         raise ImportError(f'torchvision is not installed (torch is {torch.__version__}). {remedy}') from error
     except (RuntimeError, ImportError, OSError, AttributeError) as error:
         found = importlib.metadata.version('torchvision')
-        raise ImportError(f'torch {torch.__version__} and torchvision {found} do not fit together: {error}. {remedy}') from error
+        raise ImportError(
+            f'torch {torch.__version__} and torchvision {found} do not fit together: {error}. {remedy}'
+        ) from error
 
 
 def check_openmmlab_versions() -> None:
@@ -81,10 +88,14 @@ def check_openmmlab_versions() -> None:
         for name, version in found.items():
             lowest, too_new, newest = distributions[name]
             if not _version(lowest) <= _version(version) < _version(too_new):
-                raise ImportError(f'{name} {version} is outside the range that ssd_plugin works with (>= {lowest}, < {too_new}). '
-                                  f'Remedy: pip install "{name}>={lowest},<{too_new}"')
+                raise ImportError(
+                    f'{name} {version} is outside the range that ssd_plugin works with (>= {lowest}, < {too_new}). '
+                    f'Remedy: pip install "{name}>={lowest},<{too_new}"'
+                )
             if _version(version) > _version(newest):
-                warnings.warn(f'{name} {version} is newer than {newest}, the newest that ssd_plugin was tested with', stacklevel=2)
+                warnings.warn(
+                    f'{name} {version} is newer than {newest}, the newest that ssd_plugin was tested with', stacklevel=2
+                )
 
 
 class _OpsStandIn(types.ModuleType):
@@ -100,7 +111,8 @@ class _OpsStandIn(types.ModuleType):
         def missing_op(*args, **kwargs):
             raise NotImplementedError(
                 f"the MMCV op '{name}' was called, but the installed mmcv has no compiled ops. Remedy: use a component that does "
-                'without it, or replace mmcv-lite by a compiled mmcv (pip uninstall mmcv-lite; pip install "mmcv==2.1.0")')
+                'without it, or replace mmcv-lite by a compiled mmcv (pip uninstall mmcv-lite; pip install "mmcv==2.1.0")'
+            )
 
         missing_op.__name__ = name
         return missing_op
@@ -109,6 +121,7 @@ class _OpsStandIn(types.ModuleType):
     def nms(boxes, scores, iou_threshold: float, offset: int):
         """``offset=1`` counts pixels inclusively, (x2 - x1 + 1): the same IoU as boxes whose far corner moves by 1."""
         import torchvision
+
         if offset:
             boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
         return torchvision.ops.nms(boxes, scores, iou_threshold)
@@ -154,21 +167,27 @@ def allow_checkpoint_types() -> None:
 
     multiarray = importlib.import_module('numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray')
     # NumPy 2 moved these; a checkpoint has the name of the version that wrote it.
-    arrays = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}') for name in ('_reconstruct', 'scalar')
-              for core in ('core', '_core')]
+    arrays = [
+        (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
+        for name in ('_reconstruct', 'scalar')
+        for core in ('core', '_core')
+    ]
     dtypes = [type(np.dtype(name)) for name in ('bool', 'uint8', 'int32', 'int64', 'float16', 'float32', 'float64')]
     torch.serialization.add_safe_globals(
-        [HistoryBuffer, (history_buffer_method, 'builtins.getattr'), np.ndarray, np.dtype, *dtypes, *arrays])
+        [HistoryBuffer, (history_buffer_method, 'builtins.getattr'), np.ndarray, np.dtype, *dtypes, *arrays]
+    )
 
 
 def keep_weights_only() -> None:
     """onedl-mmengine 0.10.12 reads a file that the safe reader refuses a second time with ``weights_only=False``, which runs
     whatever code the file holds. The refusal stays a refusal."""
     from mmengine.runner import checkpoint
+
     load = getattr(checkpoint, '_safe_torch_load', None)
     if load is not None:
         checkpoint._safe_torch_load = lambda file, map_location=None, weights_only=True: load(
-            file, map_location=map_location, weights_only=weights_only)
+            file, map_location=map_location, weights_only=weights_only
+        )
 
 
 def resolve_config_names() -> None:
@@ -176,6 +195,7 @@ def resolve_config_names() -> None:
     table, wants a folder in the path, and makes the name the registry scope of what it read. The components here live in
     MMDetection's registries, so such a config is read as if it were a local one, which keeps the scope."""
     from mmengine.config import Config
+
     original = Config._get_cfg_path
 
     def get_cfg_path(cfg_path, filename):
@@ -185,6 +205,25 @@ def resolve_config_names() -> None:
         return original(cfg_path, filename)
 
     Config._get_cfg_path = staticmethod(get_cfg_path)
+
+
+def resolve_config_path(path: str, relative_to: str = '') -> str:
+    """Return the file that a config name stands for.
+
+    Args:
+        path: Path of a config, or ``PACKAGE::NAME``.
+        relative_to: The config that names it in ``_base_``; empty for one that the user gave.
+    """
+    from mmengine.config import Config
+
+    return Config._get_cfg_path(path, relative_to)[0]
+
+
+def base_files(path: str) -> list[str]:
+    """Return the configs that a config inherits directly, as its ``_base_`` writes them."""
+    from mmengine.config import Config
+
+    return Config._get_base_files(path)
 
 
 def config_path(name: str) -> Path:
@@ -212,6 +251,7 @@ def replace_pkg_resources() -> None:
     import mmengine.hub.hub
     import mmengine.utils.package_utils as package_utils
     from mmengine.config.utils import MODULE2PACKAGE
+
     modules = {package: module for module, package in MODULE2PACKAGE.items()}
 
     def find(package):
@@ -238,6 +278,7 @@ def start_gloo_without_gpu() -> None:
     import torch
     from mmengine.dist import utils as dist_utils
     from mmengine.runner import Runner
+
     start, wrap = dist_utils._init_dist_pytorch, Runner.wrap_model
 
     def init_dist_pytorch(backend, init_backend='torch', **kwargs):
@@ -250,7 +291,8 @@ def start_gloo_without_gpu() -> None:
             defaults = dict(
                 type='MMDistributedDataParallel',
                 broadcast_buffers=False,
-                find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+            )
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {}), 'device_ids': None}
         return wrap(self, model_wrapper_cfg, model)
 

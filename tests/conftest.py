@@ -1,21 +1,20 @@
 """Fixtures that several tests share."""
-import os
+
 import re
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
+
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+
+# isort: split
 import torch
 from mmengine.registry import init_default_scope
-from ssd_plugin.datasets.shapes import draw_dataset
 
-ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = ROOT / 'configs'
-WHOLE_CONFIGS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+from ssd_plugin.prepare.drawn_shapes import draw_dataset
+from tests.support import run_tool_in
 
 
 @pytest.fixture(autouse=True)
@@ -44,20 +43,13 @@ def faces(shapes, tmp_path):
         (root / f'{split}.txt').write_text('\n'.join(listed))
         for name in listed:
             shutil.copy(shapes / f'JPEGImages/{name}.jpg', root / f'WIDER_{split}/0--Parade')
-            text = (shapes / f'Annotations/{name}.xml').read_text().replace('<annotation>', '<annotation><folder>0--Parade</folder>', 1)
+            text = (
+                (shapes / f'Annotations/{name}.xml')
+                .read_text()
+                .replace('<annotation>', '<annotation><folder>0--Parade</folder>', 1)
+            )
             (root / f'WIDER_{split}/Annotations/{name}.xml').write_text(re.sub('<name>[a-z]*', '<name>face', text))
     return root
-
-
-def run_tool_in(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a tool as a user does, from a folder of the user's; gives the finished process."""
-    program = [sys.executable] if command[0].endswith('.py') else ['bash']
-    return subprocess.run([*program, str(ROOT / 'tools' / command[0]), *map(str, command[1:])],
-                          cwd=folder,
-                          env={**os.environ, 'PYTHON': sys.executable, **environment},
-                          capture_output=True,
-                          text=True,
-                          timeout=600)
 
 
 @pytest.fixture

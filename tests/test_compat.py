@@ -11,9 +11,9 @@ import torchvision
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
-from ssd_plugin import compat
 
-from conftest import ROOT, WHOLE_CONFIGS
+from ssd_plugin import compat
+from tests.support import ROOT, WHOLE_CONFIGS
 
 STANDS_IN = isinstance(sys.modules['mmcv._ext'], compat._OpsStandIn)
 needs_stand_in = pytest.mark.skipif(not STANDS_IN, reason='this mmcv has compiled ops')
@@ -34,7 +34,7 @@ def test_mmdetection_imports_and_nms_is_torchvisions():
 @needs_stand_in
 def test_nms_with_inclusive_pixels_counts_both_ends():
     # 0..9 and 5..14 share 5 of 15 pixels when both ends count, 4 of 14 otherwise.
-    boxes, scores = torch.tensor([[0., 0., 9., 0.], [5., 0., 14., 0.]]), torch.tensor([0.9, 0.8])
+    boxes, scores = torch.tensor([[0.0, 0.0, 9.0, 0.0], [5.0, 0.0, 14.0, 0.0]]), torch.tensor([0.9, 0.8])
     assert len(mmcv.ops.nms(boxes, scores, 0.32, offset=1)[1]) == 1
     assert len(mmcv.ops.nms(boxes, scores, 0.34, offset=1)[1]) == 2
 
@@ -48,13 +48,14 @@ def test_other_op_names_itself_and_the_remedy():
 @needs_stand_in
 def test_environment_report_works():
     from mmdet.utils import collect_env
+
     assert 'MMDetection' in collect_env()
 
 
 def test_compiled_ops_win_where_they_exist():
     # A module of that name stands for compiled ops.
     result = run_python(
-        '''
+        """
         import sys, types, importlib.machinery, importlib.util
         import mmcv
         compiled = types.ModuleType('mmcv._ext')
@@ -67,25 +68,28 @@ def test_compiled_ops_win_where_they_exist():
         sys.modules['mmcv._ext'] = compiled
         import ssd_plugin
         assert sys.modules['mmcv._ext'] is compiled
-        ''')
+        """
+    )
     assert result.returncode == 0, result.stderr
 
 
 def test_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
     import numpy as np
-    history = HistoryBuffer([1., 2., 3.], [1, 1, 1])
+
+    history = HistoryBuffer([1.0, 2.0, 3.0], [1, 1, 1])
     path = tmp_path / 'iter_1.pth'
     torch.save(dict(message_hub=dict(log_scalars=dict(loss=history)), lr=np.float64(0.1), seed=np.int64(3)), path)
     loaded = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-    assert loaded['message_hub']['log_scalars']['loss'].mean() == 2. and loaded['lr'] == 0.1
+    assert loaded['message_hub']['log_scalars']['loss'].mean() == 2.0 and loaded['lr'] == 0.1
     assert torch.load(path, weights_only=True)['seed'] == 3
 
 
 @pytest.mark.parametrize('core', ['core', '_core'])
 def test_arrays_written_by_either_numpy_load(core, tmp_path):
     import numpy as np
+
     path = tmp_path / 'array.pth'
-    torch.save(dict(array=np.arange(3.)), path, _use_new_zipfile_serialization=False)
+    torch.save(dict(array=np.arange(3.0)), path, _use_new_zipfile_serialization=False)
     # Pickle protocol 2 ends a module's name by a newline, so that one can stand in the other's place.
     content = path.read_bytes()
     written = b'numpy._core' if b'numpy._core' in content else b'numpy.core'
@@ -94,7 +98,6 @@ def test_arrays_written_by_either_numpy_load(core, tmp_path):
 
 
 class RunsCode:
-
     def __init__(self, function, *arguments):
         self.reduced = function, arguments
 
@@ -102,11 +105,14 @@ class RunsCode:
         return self.reduced
 
 
-@pytest.mark.parametrize('make', [
-    lambda marker: RunsCode(open, marker, 'w'),
-    lambda marker: RunsCode(getattr, HistoryBuffer, '__init__'),
-    lambda marker: RunsCode(getattr, dict, 'fromkeys'),
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda marker: RunsCode(open, marker, 'w'),
+        lambda marker: RunsCode(getattr, HistoryBuffer, '__init__'),
+        lambda marker: RunsCode(getattr, dict, 'fromkeys'),
+    ],
+)
 def test_checkpoint_that_runs_code_is_refused_on_both_stacks(make, tmp_path):
     marker = tmp_path / 'ran'
     path = tmp_path / 'evil.pth'
@@ -119,8 +125,9 @@ def test_checkpoint_that_runs_code_is_refused_on_both_stacks(make, tmp_path):
 @pytest.mark.parametrize('name', ['ssd300_voc.py', '_base_/default_runtime.py'])
 def test_config_outside_the_repository_inherits_by_name(name, tmp_path):
     path = tmp_path / 'mine.py'
-    path.write_text(f"_base_ = 'ssd_plugin::{name}'\ndefault_hooks = dict(logger=dict(interval=7))\n"
-                    'hooks = _base_.custom_hooks\n')
+    path.write_text(
+        f"_base_ = 'ssd_plugin::{name}'\ndefault_hooks = dict(logger=dict(interval=7))\nhooks = _base_.custom_hooks\n"
+    )
     cfg = Config.fromfile(path)
     assert cfg.default_hooks.logger.type == 'LoggerHook' and cfg.default_hooks.logger.interval == 7
     # A scope would send the lookup of the components to a registry that does not exist.
@@ -144,7 +151,7 @@ def test_package_carries_every_config_and_tool():
 def test_mmdetections_configs_resolve_with_and_without_pkg_resources(hide, tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/default_runtime.py'\n")
     result = run_python(
-        f'''
+        f"""
         import sys
         import importlib.util
         real = importlib.util.find_spec
@@ -154,8 +161,9 @@ def test_mmdetections_configs_resolve_with_and_without_pkg_resources(hide, tmp_p
         import ssd_plugin
         from mmengine.config import Config
         assert Config.fromfile('mine.py').default_scope == 'mmdet'
-        ''',
-        cwd=tmp_path)
+        """,
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
 
 

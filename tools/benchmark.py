@@ -3,6 +3,7 @@
 python tools/benchmark.py loss|predict|train-step|infer|pipeline|startup [--batch N] [--classes N] [--objects N] [--device cuda] [--json FILE]
 python tools/benchmark.py loss --sweep objects --plot objects.png
 """
+
 import argparse
 import json
 import platform
@@ -11,15 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+
+# isort: split
 import cv2
 import torch
-from ssd_plugin.benchmarks import cases, startup
-from ssd_plugin.benchmarks.cases import FLOOR, Setting
-from ssd_plugin.benchmarks.peers import OURS
-from ssd_plugin.benchmarks.photos import encode_again
-from ssd_plugin.benchmarks.timing import Timing, compare
-from ssd_plugin.engine.launch import at_least_one
-from ssd_plugin.engine.user_errors import UserError, exit_on_user_error
+
+from ssd_plugin.analysis.benchmarks import cases, startup
+from ssd_plugin.analysis.benchmarks.cases import FLOOR, Setting
+from ssd_plugin.analysis.benchmarks.peers import OURS
+from ssd_plugin.analysis.benchmarks.reencoded_photos import encode_again
+from ssd_plugin.analysis.benchmarks.timing import Timing, compare
+from ssd_plugin.cli.arguments import at_least_one
+from ssd_plugin.cli.error_messages import exit_on_user_error
+from ssd_plugin.errors import UserError
 
 SWEEPS = {'batch': (1, 4, 16, 32, 64), 'classes': (1, 20, 80), 'objects': (1, 3, 10, 30, 100, 300, 500)}
 AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -37,19 +42,33 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch', type=at_least_one, help='images (default: 32; infer: 1; train-step on a CPU: 4)')
     parser.add_argument('--classes', type=at_least_one, default=20, help='classes without the background (default: 20)')
     parser.add_argument('--objects', type=int, default=10, help='objects in an image (default: 10)')
-    parser.add_argument('--model', choices=['depthwise', 'ssd300'], default='depthwise', help='infer: the detector; ssd300 has peers '
-                        '(default: depthwise)')
+    parser.add_argument(
+        '--model',
+        choices=['depthwise', 'ssd300'],
+        default='depthwise',
+        help='infer: the detector; ssd300 has peers (default: depthwise)',
+    )
     parser.add_argument('--data', type=Path, help='pipeline: folder in VOC layout')
     parser.add_argument(
-        '--photos', metavar='WIDTHxHEIGHT', type=size_of, help='pipeline: shrink the photographs to this size first, and encode them with quality 90')
+        '--photos',
+        metavar='WIDTHxHEIGHT',
+        type=size_of,
+        help='pipeline: shrink the photographs to this size first, and encode them with quality 90',
+    )
     parser.add_argument('--workers', type=at_least_one, default=8, help='startup: processes that load (default: 8)')
-    parser.add_argument('--rounds', type=at_least_one, help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)')
+    parser.add_argument(
+        '--rounds',
+        type=at_least_one,
+        help='calls of each that count (default: 30; train-step on a CPU: 5; pipeline: 1000)',
+    )
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--amp', choices=list(AMP), help='train-step, infer: automatic mixed precision')
     parser.add_argument('--channels-last', action='store_true', help='train-step, infer: memory layout of all networks')
     parser.add_argument('--compile', action='store_true', help='train-step, infer: torch.compile of all networks')
     parser.add_argument('--sweep', choices=list(SWEEPS), help='repeat for several values')
-    parser.add_argument('--plot', type=Path, help='with --sweep: picture of how the cost grows (default: benchmark_CASE_SWEEP.png)')
+    parser.add_argument(
+        '--plot', type=Path, help='with --sweep: picture of how the cost grows (default: benchmark_CASE_SWEEP.png)'
+    )
     parser.add_argument('--threads', type=at_least_one, help='threads of PyTorch on the CPU')
     parser.add_argument('--json', type=Path, help='write the figures to this file')
     return parser.parse_args()
@@ -60,8 +79,10 @@ def functions_of(args: argparse.Namespace, setting: Setting) -> dict[str, cases.
     if args.case == 'loss':
         return {'loss': cases.loss(setting), 'loss and its gradients': cases.loss(setting, gradients=True)}
     if args.case == 'predict':
-        return {f'predict, {name} scores': cases.predict(setting, trained) for name, trained in (('untrained', False),
-                                                                                                 ('trained-like', True))}
+        return {
+            f'predict, {name} scores': cases.predict(setting, trained)
+            for name, trained in (('untrained', False), ('trained-like', True))
+        }
     if args.case == 'train-step':
         return {'train-step, SSD300': cases.train_step(setting)}
     if args.case == 'pipeline':
@@ -81,7 +102,9 @@ def show_pipeline(title: str, times: dict[str, Timing]) -> None:
 
 def show_startup(workers: int) -> None:
     """A table, a line as soon as it is there."""
-    print(f'{startup.IMAGES} images with {startup.BOXES} boxes, {workers} workers; memory is that of all processes, beyond a tiny data set')
+    print(
+        f'{startup.IMAGES} images with {startup.BOXES} boxes, {workers} workers; memory is that of all processes, beyond a tiny data set'
+    )
     first = None
     for name, seconds, memory in startup.compare(workers):
         first = first or (seconds, memory)
@@ -96,15 +119,21 @@ def show(title: str, setting: Setting, times: dict[str, Timing]) -> None:
     floor = times[FLOOR].median if FLOOR in times else None
     for name, t in times.items():
         ratio = '' if name == OURS else f'  {t.median / ours:6.2f}x ours'
-        share = f'  {100 * floor / t.median:4.0f}% is the network alone' if floor and t.median >= floor and name != FLOOR else ''
+        share = (
+            f'  {100 * floor / t.median:4.0f}% is the network alone'
+            if floor and t.median >= floor and name != FLOOR
+            else ''
+        )
         print(f'  {name:16} {t.median:9.2f} ms  ({t.low:.2f} to {t.high:.2f}){ratio}{share}')
 
 
 def draw(path: Path, sweep: str, results: list[dict]) -> None:
     """Cost over the swept value, a panel for each title."""
     import matplotlib
+
     matplotlib.use('Agg')
     from matplotlib import pyplot
+
     titles = list(dict.fromkeys(row['title'] for row in results))
     figure, axes = pyplot.subplots(1, len(titles), figsize=(6 * len(titles), 4.5), squeeze=False)
     for axis, title in zip(axes[0], titles):
@@ -112,10 +141,15 @@ def draw(path: Path, sweep: str, results: list[dict]) -> None:
         for name in rows[0]['times']:
             values = [row[sweep] for row in rows]
             medians, lows, highs, _ = zip(*(row['times'][name] for row in rows))
-            line, = axis.plot(values, medians, marker='o', label=name)
+            (line,) = axis.plot(values, medians, marker='o', label=name)
             axis.fill_between(values, lows, highs, alpha=0.2, color=line.get_color())
-        axis.set(title=title, xlabel={'objects': 'objects in an image', 'batch': 'images', 'classes': 'classes'}[sweep],
-                 ylabel='milliseconds', xscale='log', yscale='log')
+        axis.set(
+            title=title,
+            xlabel={'objects': 'objects in an image', 'batch': 'images', 'classes': 'classes'}[sweep],
+            ylabel='milliseconds',
+            xscale='log',
+            yscale='log',
+        )
         axis.grid(True, which='both', alpha=0.3)
         axis.legend()
     figure.tight_layout()
@@ -152,7 +186,11 @@ def measure(args: argparse.Namespace, device: torch.device) -> None:
     batch = args.batch or (1 if args.case == 'infer' else 4 if slow else 32)
     rounds = args.rounds or (5 if slow else 1000 if args.case == 'pipeline' else 30)
     setting = Setting(batch, args.classes, args.objects, device, AMP.get(args.amp), args.channels_last, args.compile)
-    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} threads, {platform.machine()}'
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == 'cuda'
+        else f'{torch.get_num_threads()} threads, {platform.machine()}'
+    )
     shown = 'means' if args.case == 'pipeline' else 'medians and quartiles'
     print(f'torch {torch.__version__} on {device.type}: {name}; {shown} of {rounds} rounds')
 
@@ -167,7 +205,15 @@ def measure(args: argparse.Namespace, device: torch.device) -> None:
             else:
                 show(title, varied, times)
             results.append(
-                dict(title=title, batch=varied.batch, classes=varied.classes, objects=varied.objects, device=name, times=times))
+                dict(
+                    title=title,
+                    batch=varied.batch,
+                    classes=varied.classes,
+                    objects=varied.objects,
+                    device=name,
+                    times=times,
+                )
+            )
     if args.sweep:
         path = args.plot or Path(f'benchmark_{args.case}_{args.sweep}.png')
         draw(path, args.sweep, results)

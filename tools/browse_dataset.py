@@ -2,39 +2,56 @@
 
 python tools/browse_dataset.py configs/ssd_depthwise_bccd.py [--stages [INDEX]] [--number 16] [--out browse_dataset.png]
 """
+
 import argparse
 from pathlib import Path
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+
+# isort: split
 import numpy as np
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
-from ssd_plugin.datasets.browse import contact_sheet, stages
-from ssd_plugin.datasets.wrappers import unwrapped
-from ssd_plugin.engine.launch import at_least_one, read_config
-from ssd_plugin.engine.user_errors import UserError, check_data_paths, check_target, exit_on_user_error, explained
 from torchvision.io import write_png
+
+from ssd_plugin.analysis.sample_sheets import contact_sheet, stages
+from ssd_plugin.cli.arguments import at_least_one
+from ssd_plugin.cli.data_paths import check_data_paths
+from ssd_plugin.cli.error_messages import exit_on_user_error, explained
+from ssd_plugin.configs import read_config, unwrapped
+from ssd_plugin.errors import UserError
+from ssd_plugin.files import check_target
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Look at what a config trains on.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
-    parser.add_argument('--out', type=Path, default=Path('browse_dataset.png'), help='picture (default: browse_dataset.png)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('browse_dataset.png'), help='picture (default: browse_dataset.png)'
+    )
     parser.add_argument('--number', type=at_least_one, default=16, help='samples (default: 16)')
     parser.add_argument('--columns', type=at_least_one, default=4, help='samples in a row (default: 4)')
-    parser.add_argument('--stages', nargs='?', const=0, type=int, metavar='INDEX', help='show one image go through the steps instead; the '
-                        'first one without a value')
+    parser.add_argument(
+        '--stages',
+        nargs='?',
+        const=0,
+        type=int,
+        metavar='INDEX',
+        help='show one image go through the steps instead; the first one without a value',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the random numbers (default: 0)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings of the config as key=value')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override settings of the config as key=value'
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
-    check_data_paths(cfg, ('train', ))
+    check_data_paths(cfg, ('train',))
     check_target(args.out)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     with explained(cfg):
@@ -42,7 +59,7 @@ def main() -> None:
         np.random.seed(args.seed)
         torch.manual_seed(args.seed)
         if args.stages is None:
-            image = contact_sheet(dataset, np.random.permutation(len(dataset))[:args.number].tolist(), args.columns)
+            image = contact_sheet(dataset, np.random.permutation(len(dataset))[: args.number].tolist(), args.columns)
         else:
             first = next(unwrapped(dataset))
             if not 0 <= args.stages < len(first):

@@ -3,30 +3,51 @@
 python tools/convert_checkpoint.py SOURCE TARGET [--format auto|NAME] [--config FILE] [--classes a,b,c]
 python tools/convert_checkpoint.py SOURCE TARGET --to mmdet [--config FILE]
 """
+
 import argparse
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
-from ssd_plugin.checkpoints import FORMATS, convert_checkpoint, export_to_mmdet
-from ssd_plugin.engine.user_errors import exit_on_user_error
+
+# isort: split
+from ssd_plugin.cli.error_messages import exit_on_user_error
+from ssd_plugin.interop import FORMATS, convert_checkpoint, export_to_mmdet
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Convert checkpoints between SSD implementations.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='formats:\n' + '\n'.join(f'  {key:24} {form.title}' for key, form in FORMATS.items()))
+        epilog='formats:\n' + '\n'.join(f'  {key:24} {form.title}' for key, form in FORMATS.items()),
+    )
     parser.add_argument('source', help='checkpoint file to read; code in it is never run')
     parser.add_argument('target', help='checkpoint file to write')
-    parser.add_argument('--format', default='auto', choices=['auto', *FORMATS], metavar='NAME', help='format of the source; '
-                        'recognised by names and shapes by default')
-    parser.add_argument('--to', choices=['ssd_plugin', 'mmdet'], default='ssd_plugin', help='write for this package (default), or '
-                        "write this package's SSD300 or SSD512 for MMDetection")
-    parser.add_argument('--config', help='config in place of the one that belongs to the format; with --to mmdet, the config that '
-                        'the source was trained with')
-    parser.add_argument('--classes', help='names of the classes, comma-separated, for weights trained on other data than the '
-                        "config's")
-    parser.add_argument('--whole-model', action='store_true', help='the source is a model that was pickled whole, as that of the '
-                        'PyTorch tutorial: take its tensors out; code in it is not run')
+    parser.add_argument(
+        '--format',
+        default='auto',
+        choices=['auto', *FORMATS],
+        metavar='NAME',
+        help='format of the source; recognised by names and shapes by default',
+    )
+    parser.add_argument(
+        '--to',
+        choices=['ssd_plugin', 'mmdet'],
+        default='ssd_plugin',
+        help="write for this package (default), or write this package's SSD300 or SSD512 for MMDetection",
+    )
+    parser.add_argument(
+        '--config',
+        help='config in place of the one that belongs to the format; with --to mmdet, the config that '
+        'the source was trained with',
+    )
+    parser.add_argument(
+        '--classes', help="names of the classes, comma-separated, for weights trained on other data than the config's"
+    )
+    parser.add_argument(
+        '--whole-model',
+        action='store_true',
+        help='the source is a model that was pickled whole, as that of the '
+        'PyTorch tutorial: take its tensors out; code in it is not run',
+    )
     return parser.parse_args()
 
 

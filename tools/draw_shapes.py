@@ -2,16 +2,19 @@
 
 python tools/draw_shapes.py [data/shapes] [--train 800] [--test 160] [--seed 0]
 """
+
 import argparse
 from pathlib import Path
 
-from ssd_plugin.datasets.shapes import draw_dataset
-from ssd_plugin.engine.launch import at_least_one
+from ssd_plugin.cli.arguments import at_least_one
+from ssd_plugin.prepare.drawn_shapes import draw_dataset
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description='Draw a data set of shapes.')
-    parser.add_argument('folder', nargs='?', type=Path, default=Path('data/shapes'), help='folder to make (default: data/shapes)')
+    parser.add_argument(
+        'folder', nargs='?', type=Path, default=Path('data/shapes'), help='folder to make (default: data/shapes)'
+    )
     parser.add_argument('--train', type=at_least_one, default=800, help='training images (default: 800)')
     parser.add_argument('--test', type=at_least_one, default=160, help='test images (default: 160)')
     parser.add_argument('--seed', type=int, default=0, help='the same seed draws the same images (default: 0)')

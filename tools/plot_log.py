@@ -1,4 +1,5 @@
 """Plot the training curves of a run: python tools/plot_log.py WORK_DIR [OUT.png]"""
+
 import argparse
 import json
 import sys

@@ -2,16 +2,19 @@
 
 python tools/prepare_data.py voc2007 voc2012 [--root data] [--mirror ADDRESS] [--keep-archives]
 """
+
 import argparse
 import sys
 from pathlib import Path
 
-from ssd_plugin.datasets.download import SOURCES, DataError, mirrored, prepare
+from ssd_plugin.prepare.download import SOURCES, DataError, mirrored, prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description='Download, check and unpack VOC or COCO.')
-    parser.add_argument('datasets', nargs='+', choices=sorted(SOURCES), metavar='DATASET', help=', '.join(sorted(SOURCES)))
+    parser.add_argument(
+        'datasets', nargs='+', choices=sorted(SOURCES), metavar='DATASET', help=', '.join(sorted(SOURCES))
+    )
     parser.add_argument('--root', type=Path, default=Path('data'), help='folder for the data sets (default: data)')
     parser.add_argument('--mirror', help='address of a folder that has the archives, in place of the official servers')
     parser.add_argument('--keep-archives', action='store_true', help='keep the downloaded files')

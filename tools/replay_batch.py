@@ -4,17 +4,22 @@ python tools/replay_batch.py work_dirs/ssd300_voc/nonfinite_iter_1234.pth
 
 Prints, image by image, whether its pixels, boxes and losses are finite, and the first layer whose output is not.
 """
+
 import argparse
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+
+# isort: split
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from ssd_plugin.engine.user_errors import UserError, exit_on_user_error
 from torch import Tensor, nn
+
+from ssd_plugin.cli.error_messages import exit_on_user_error
+from ssd_plugin.errors import UserError
 
 
 def main() -> None:
@@ -50,7 +55,11 @@ def report(model: nn.Module, image: Tensor, sample: dict) -> None:
 
         return look
 
-    hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if not list(module.children())]
+    hooks = [
+        module.register_forward_hook(watch(name))
+        for name, module in model.named_modules()
+        if not list(module.children())
+    ]
     data = DetDataSample(metainfo=sample['metainfo'])
     data.gt_instances = InstanceData(bboxes=sample['bboxes'], labels=sample['labels'])
     data.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
@@ -64,7 +73,9 @@ def report(model: nn.Module, image: Tensor, sample: dict) -> None:
     print(f'    first layer whose output is not finite: {broken[0] if broken else "none"}')
     print('    losses: ' + ', '.join(f'{name} {value.item():.4g}' for name, value in losses.items()))
     wrong = [name for name, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
-    print(f'    gradients that are not finite: {", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "") if wrong else "none"}')
+    print(
+        f'    gradients that are not finite: {", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "") if wrong else "none"}'
+    )
 
 
 def _largest(values: Tensor) -> str:

@@ -3,17 +3,24 @@
 python tools/test.py configs/ssd300_voc.py CHECKPOINT [--work-dir DIR] [--out FILE.pkl] [--show-dir DIR]
                      [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
 """
+
 import argparse
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+
+# isort: split
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from ssd_plugin.engine.launch import add_run_arguments, load_config
-from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
 from torch.distributed.elastic.multiprocessing.errors import record
+
+from ssd_plugin.cli.arguments import add_run_arguments
+from ssd_plugin.cli.error_messages import exit_on_user_error, explained
+from ssd_plugin.cli.run_config import load_config
+from ssd_plugin.errors import UserError
+from ssd_plugin.files import check_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +40,7 @@ def main() -> None:
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: the file must end in .pkl or .pickle')
     setup_cache_size_limit_of_dynamo()
-    cfg = load_config(args, ('test', ))
+    cfg = load_config(args, ('test',))
     check_checkpoint(args.checkpoint, 'checkpoint')
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:

@@ -5,32 +5,50 @@ python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-sca
 
 On SIGTERM or SIGUSR1 it finishes the iteration, saves a checkpoint and exits with status 75.
 """
+
 import argparse
 import os
 import sys
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
+
+# isort: split
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from ssd_plugin.engine.hooks.preemption_hook import PREEMPTED_STATUS
-from ssd_plugin.engine.launch import add_run_arguments, load_config, resume_from
-from ssd_plugin.engine.recipe import describe
-from ssd_plugin.engine.user_errors import UserError, check_checkpoint, exit_on_user_error, explained
 from torch.distributed.elastic.multiprocessing.errors import record
+
+from ssd_plugin.cli.arguments import add_run_arguments
+from ssd_plugin.cli.config_lineage import describe
+from ssd_plugin.cli.error_messages import exit_on_user_error, explained
+from ssd_plugin.cli.run_config import load_config, resume_from
+from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
+from ssd_plugin.errors import UserError
+from ssd_plugin.files import check_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a detector.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
     parser.add_argument(
-        '--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'], help='train with automatic mixed precision; float16 '
-        'without a value')
+        '--amp',
+        nargs='?',
+        const='float16',
+        choices=['float16', 'bfloat16'],
+        help='train with automatic mixed precision; float16 without a value',
+    )
     parser.add_argument(
-        '--auto-scale-lr', action='store_true', help="scale the learning rate to the batch size by the config's auto_scale_lr")
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate to the batch size by the config's auto_scale_lr",
+    )
     parser.add_argument(
-        '--resume', nargs='?', const='auto', help='resume from this checkpoint, or without a value from the newest in the work dir that is whole')
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='resume from this checkpoint, or without a value from the newest in the work dir that is whole',
+    )
     add_run_arguments(parser)
     return parser.parse_args()
 
@@ -45,7 +63,9 @@ def main() -> None:
         cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
     elif args.amp:
         if get_device() == 'cpu':
-            raise UserError('--amp trains in float16, on a GPU only, and there is none here; --amp bfloat16 trains on a CPU too')
+            raise UserError(
+                '--amp trains in float16, on a GPU only, and there is none here; --amp bfloat16 trains on a CPU too'
+            )
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('dtype', args.amp)
     if args.auto_scale_lr:

@@ -7,12 +7,15 @@ max_iters = 900
 model = dict(
     bbox_head=dict(
         prior_generator=dict(
-            sizes=None, scale_range=(0.2, 0.9), first_scale=0.1, aspect_ratios=[[2], [2, 3], [2, 3], [2]])))
+            sizes=None, scale_range=(0.2, 0.9), first_scale=0.1, aspect_ratios=[[2], [2, 3], [2, 3], [2]]
+        )
+    )
+)
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     # At two thirds and five sixths of the iterations, as in the original schedule.
-    dict(type='MultiStepLR', by_epoch=False, milestones=[600, 750], gamma=0.1)
+    dict(type='MultiStepLR', by_epoch=False, milestones=[600, 750], gamma=0.1),
 ]
 default_hooks = dict(checkpoint=dict(interval=max_iters, save_best=None))
 custom_hooks = [hook for hook in _base_.custom_hooks if hook.type != 'EMAHook']

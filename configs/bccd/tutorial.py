@@ -4,8 +4,7 @@
 _base_ = ['./depthwise.py', '../_base_/recipes/tutorial.py', '../_base_/recipes/plateau.py']
 model = dict(**_base_.tutorial, **_base_.plateau.model)
 train_dataloader = dict(batch_size=8)
-optim_wrapper = dict(
-    paramwise_cfg=dict(bias_lr_mult=2.), clip_grad=dict(_delete_=True, type='value', clip_value=1.))
+optim_wrapper = dict(paramwise_cfg=dict(bias_lr_mult=2.0), clip_grad=dict(_delete_=True, type='value', clip_value=1.0))
 max_iters = 1800
 train_cfg = dict(max_iters=max_iters, val_interval=100)
 default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -1,3 +1,5 @@
-from . import checked_xml, collate, json_lists, patient_worker, shared_coco, stream, transforms
+"""What training and evaluation read: annotations, datasets, transforms, samplers and loading."""
 
-__all__ = ['checked_xml', 'collate', 'json_lists', 'patient_worker', 'shared_coco', 'stream', 'transforms']
+from . import coco, loading, samplers, transforms, tutorial_lists, xml_dataset
+
+__all__ = ['coco', 'loading', 'samplers', 'transforms', 'tutorial_lists', 'xml_dataset']

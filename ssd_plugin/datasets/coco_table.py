@@ -1,14 +1,15 @@
 """COCO's annotation as arrays in files, which every process on a machine maps into its memory instead of holding a copy."""
+
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .checks.entries import KINDS, what_is_missing, wrong_order
-from .without_gc import without_gc
+from ssd_plugin.datasets.annotations.coco_entries import KINDS, what_is_missing, wrong_order
+from ssd_plugin.datasets.annotations.paused_gc import without_gc
+from ssd_plugin.files import folder_written_atomically
 
 # Changes with the meaning of the files.
 VERSION = 2
@@ -38,19 +39,15 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
     with without_gc():
         content = json.loads(source.read_bytes())
         arrays, meta = _parsed(content, classes, filter_empty, min_size, strict)
-    unfinished = folder.with_name(folder.name + '.unfinished')
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
+    with folder_written_atomically(folder) as unfinished:
         for name, array in arrays.items():
             np.save(unfinished / f'{name}.npy', array)
         (unfinished / META).write_text(json.dumps(meta))
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _parsed(content: dict, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool) -> tuple[dict[str, np.ndarray], dict]:
+def _parsed(
+    content: dict, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool
+) -> tuple[dict[str, np.ndarray], dict]:
     """The arrays, and what is known of them."""
     lists = [content.get(key) if isinstance(content, dict) else None for key in KINDS]
     if not all(isinstance(entries, list) for entries in lists):
@@ -65,7 +62,9 @@ def _parsed(content: dict, classes: Sequence[str], filter_empty: bool, min_size:
     incomplete = {key: len(entries) - len(rest) for key, entries, rest in zip(KINDS, lists, whole)}
     if incomplete['annotations']:
         dropped[INCOMPLETE] = incomplete['annotations']
-    return arrays, dict(categories=categories, dropped=dropped, incomplete=incomplete, totals=dict(zip(KINDS, map(len, lists))))
+    return arrays, dict(
+        categories=categories, dropped=dropped, incomplete=incomplete, totals=dict(zip(KINDS, map(len, lists)))
+    )
 
 
 def _whole(entries: list, key: str, strict: bool) -> list[dict]:
@@ -79,8 +78,14 @@ def _whole(entries: list, key: str, strict: bool) -> list[dict]:
     return found
 
 
-def _arrays(images: list[dict], annotations: list[dict], categories: list[dict], classes: Sequence[str], filter_empty: bool,
-            min_size: int) -> tuple[dict[str, np.ndarray], list, dict[str, int]]:
+def _arrays(
+    images: list[dict],
+    annotations: list[dict],
+    categories: list[dict],
+    classes: Sequence[str],
+    filter_empty: bool,
+    min_size: int,
+) -> tuple[dict[str, np.ndarray], list, dict[str, int]]:
     """The arrays, the ids of the wanted categories, and how many annotations are left out, by reason."""
     if not images:
         raise ValueError('it has no images')
@@ -111,7 +116,7 @@ def _arrays(images: list[dict], annotations: list[dict], categories: list[dict],
         WANTED[0]: ignored,
         'outside the image': ~(shown > 0).all(axis=1),
         'less than a pixel wide or high, or without area': (area <= 0) | (side < 1).any(axis=1),
-        WANTED[1]: label < 0
+        WANTED[1]: label < 0,
     }
     why = np.select(list(reasons.values()), range(1, len(reasons) + 1), 0)
     dropped = {reason: count for number, reason in enumerate(reasons, 1) if (count := int((why == number).sum()))}
@@ -133,13 +138,18 @@ def _arrays(images: list[dict], annotations: list[dict], categories: list[dict],
         sizes=sizes[wanted],
         ids=_ids([i['id'] for i in images]),
         names=np.frombuffer(b''.join(names), np.uint8),
-        name_starts=np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64))
+        name_starts=np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64),
+    )
     return arrays, categories, dropped
 
 
 def _ids(ids: list[int | str]) -> np.ndarray:
     """Whole numbers as such; where there is text, all as JSON."""
-    return np.array(ids, np.int64) if all(isinstance(i, int) for i in ids) else np.array([json.dumps(i) for i in ids], np.str_)
+    return (
+        np.array(ids, np.int64)
+        if all(isinstance(i, int) for i in ids)
+        else np.array([json.dumps(i) for i in ids], np.str_)
+    )
 
 
 class CocoTable:
@@ -171,7 +181,7 @@ class CocoTable:
 
     def __reduce__(self):
         # A process that is spawned maps the files, too; pickled arrays would be copies.
-        return CocoTable, (self.folder, )
+        return CocoTable, (self.folder,)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -183,4 +193,4 @@ class CocoTable:
 
     def name(self, index: int) -> str:
         """File name of an image."""
-        return self.names[self.name_starts[index]:self.name_starts[index + 1]].tobytes().decode()
+        return self.names[self.name_starts[index] : self.name_starts[index + 1]].tobytes().decode()

@@ -1,3 +1,5 @@
-from . import atomic_backend, bfloat16_optim_wrapper, hooks, pooled_optim_wrapper, stream_train_loop
+"""What MMEngine's runner is extended with: checkpointing, hooks, loops and optimizer wrappers."""
 
-__all__ = ['atomic_backend', 'bfloat16_optim_wrapper', 'hooks', 'pooled_optim_wrapper', 'stream_train_loop']
+from . import checkpointing, hooks, loops, optimizers
+
+__all__ = ['checkpointing', 'hooks', 'loops', 'optimizers']

@@ -1,4 +1,5 @@
 """How far a predicted box is from its ground truth: smooth L1 of offsets (SSD paper, section 2.2), or the overlap of decoded boxes."""
+
 import math
 from collections.abc import Callable
 
@@ -11,12 +12,14 @@ from .boxes import box_area, elementwise_iou
 KINDS = ('smooth_l1', 'iou', 'giou', 'diou', 'ciou')
 
 
-def box_loss(deltas: Tensor,
-             targets: Tensor,
-             positive: Tensor,
-             kind: str = 'smooth_l1',
-             beta: float = 1.,
-             decode: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+def box_loss(
+    deltas: Tensor,
+    targets: Tensor,
+    positive: Tensor,
+    kind: str = 'smooth_l1',
+    beta: float = 1.0,
+    decode: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Sum over the positives of the error of the predicted offsets.
 
     Args:
@@ -34,7 +37,7 @@ def box_loss(deltas: Tensor,
     targets = torch.where(positive.unsqueeze(-1), targets, deltas.detach())
     if kind == 'smooth_l1':
         return F.smooth_l1_loss(deltas, targets, reduction='sum', beta=beta)
-    return torch.where(positive, overlap_loss(decode(deltas), decode(targets), kind), 0.).sum()
+    return torch.where(positive, overlap_loss(decode(deltas), decode(targets), kind), 0.0).sum()
 
 
 def overlap_loss(boxes: Tensor, targets: Tensor, kind: str) -> Tensor:

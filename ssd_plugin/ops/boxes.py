@@ -2,6 +2,7 @@
 
 Boxes are corner form (x1, y1, x2, y2) in pixels; centre form (cx, cy, w, h) appears only in this package.
 """
+
 import math
 
 import torch
@@ -91,7 +92,9 @@ def encode(priors: Tensor, boxes: Tensor, center_variance: float, size_variance:
     return torch.cat([shift, growth], dim=-1)
 
 
-def encode_matches(priors: Tensor, boxes: Tensor, matches: Tensor, center_variance: float, size_variance: float) -> Tensor:
+def encode_matches(
+    priors: Tensor, boxes: Tensor, matches: Tensor, center_variance: float, size_variance: float
+) -> Tensor:
     """:func:`encode` for the box that each prior is matched to: logarithms are taken of boxes and priors, not of pairs.
 
     Args:
@@ -138,4 +141,6 @@ def clip_to_image(boxes: Tensor, height: Tensor | float, width: Tensor | float) 
     width = torch.as_tensor(width, dtype=boxes.dtype, device=boxes.device)
     height = torch.as_tensor(height, dtype=boxes.dtype, device=boxes.device)
     zero = boxes.new_zeros(())
-    return torch.stack([x1.clamp(zero, width), y1.clamp(zero, height), x2.clamp(zero, width), y2.clamp(zero, height)], dim=-1)
+    return torch.stack(
+        [x1.clamp(zero, width), y1.clamp(zero, height), x2.clamp(zero, width), y2.clamp(zero, height)], dim=-1
+    )

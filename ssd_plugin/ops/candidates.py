@@ -1,4 +1,5 @@
 """Which pairs of prior and class are worth a box: those above the threshold, the best of an image (SSD paper, section 3.1)."""
+
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,6 +15,7 @@ FEW = 1 / 8
 
 class Candidates(NamedTuple):
     """Pairs of prior and class that passed the threshold, each field ``(N,)``; by image, score (highest first), class, prior."""
+
     image: Tensor
     score: Tensor
     label: Tensor
@@ -32,8 +34,9 @@ class Candidates(NamedTuple):
         return self.take(order[self.image[order].sort(stable=True).indices])
 
 
-def likely_priors(cls_maps: Sequence[Tensor], num_outputs: int, background: int | None,
-                  score_threshold: float) -> tuple[Tensor, Tensor, Tensor] | None:
+def likely_priors(
+    cls_maps: Sequence[Tensor], num_outputs: int, background: int | None, score_threshold: float
+) -> tuple[Tensor, Tensor, Tensor] | None:
     """The priors that can have a class with the score.
 
     A class of confidence t leaves at most 1 - t to the background, so its score before the softmax is higher than the background's
@@ -108,7 +111,7 @@ def select_candidates(scores: Tensor, score_threshold: float, images: Tensor, li
         # Of pairs as good as the last one topk takes any.
         ambiguous = bool((~complete & (values[:, limit] == lowest)).any())
     else:
-        lowest, ambiguous = flat.new_full((len(flat), ), score_threshold), True
+        lowest, ambiguous = flat.new_full((len(flat),), score_threshold), True
         complete = torch.ones_like(lowest, dtype=torch.bool)
     if ambiguous:
         image, pair = (flat >= lowest.clamp(min=score_threshold).unsqueeze(1)).nonzero(as_tuple=True)

@@ -2,6 +2,7 @@
 
 Threshold, best of each class, non-maximum suppression per class, best of the image; for all images and classes at once.
 """
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -24,20 +25,23 @@ HEADROOM = 2
 
 class Detections(NamedTuple):
     """Detections of one image, highest score first; of equals the lower class, then the lower prior."""
+
     boxes: Tensor  # (D, 4)
     scores: Tensor  # (D,)
     labels: Tensor  # (D,)
 
 
-def detect(cls_maps: Sequence[Tensor],
-           class_order: Sequence[int],
-           num_classes: int,
-           boxes_of: Callable[[Candidates], tuple[Tensor, Tensor | None]],
-           score_threshold: float,
-           top_k: int,
-           iou_threshold: float | None,
-           max_per_image: int,
-           use_sigmoid: bool = False) -> list[Detections]:
+def detect(
+    cls_maps: Sequence[Tensor],
+    class_order: Sequence[int],
+    num_classes: int,
+    boxes_of: Callable[[Candidates], tuple[Tensor, Tensor | None]],
+    score_threshold: float,
+    top_k: int,
+    iou_threshold: float | None,
+    max_per_image: int,
+    use_sigmoid: bool = False,
+) -> list[Detections]:
     """Detections of a batch.
 
     Of a trained network nearly all priors are background. They are left out by a comparison of scores before the softmax or sigmoid, which
@@ -76,12 +80,21 @@ def detect(cls_maps: Sequence[Tensor],
         found = Candidates(image[place], scores[place, label], label, prior[place]).sorted()
         select = partial(best_candidates, found)
     num_pairs = num_classes * sum(m[0].numel() // num_outputs for m in cls_maps)
-    return detect_best_first(select, len(cls_maps[0]), num_pairs, boxes_of, scores.device, top_k, iou_threshold, max_per_image)
+    return detect_best_first(
+        select, len(cls_maps[0]), num_pairs, boxes_of, scores.device, top_k, iou_threshold, max_per_image
+    )
 
 
-def detect_best_first(select: Callable[[Tensor, int], tuple[Candidates, Tensor]], num_images: int, num_pairs: int,
-                      boxes_of: Callable[[Candidates], tuple[Tensor, Tensor | None]], device: torch.device, top_k: int,
-                      iou_threshold: float | None, max_per_image: int) -> list[Detections]:
+def detect_best_first(
+    select: Callable[[Tensor, int], tuple[Candidates, Tensor]],
+    num_images: int,
+    num_pairs: int,
+    boxes_of: Callable[[Candidates], tuple[Tensor, Tensor | None]],
+    device: torch.device,
+    top_k: int,
+    iou_threshold: float | None,
+    max_per_image: int,
+) -> list[Detections]:
     """Suppress the best candidates first; take more for the images that keep too few of them.
 
     Args:
@@ -131,7 +144,9 @@ def suppress(boxes: Tensor, candidates: Candidates, iou_threshold: float | None,
     Returns:
         ``(N,)`` bool, those kept.
     """
-    group, order = (candidates.image * (candidates.label.max() + 1 if len(boxes) else 1) + candidates.label).sort(stable=True)
+    group, order = (candidates.image * (candidates.label.max() + 1 if len(boxes) else 1) + candidates.label).sort(
+        stable=True
+    )
     _, group, counts = group.unique_consecutive(return_inverse=True, return_counts=True)
     kept = torch.ones_like(group, dtype=torch.bool) if top_k < 0 else rank_in_group(group, counts) < top_k
     if iou_threshold is not None:

@@ -1,4 +1,5 @@
 """From the maps that the network gives to values per prior, in the order of the priors: levels, rows, columns, priors of a cell."""
+
 from collections.abc import Sequence
 
 import torch

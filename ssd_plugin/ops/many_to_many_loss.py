@@ -1,4 +1,5 @@
 """The training objective over pairs of prior and object: L = (L_loc + L_conf + L_no-match) / N, N the number of pairs."""
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,35 +8,38 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .levels import at_least_float32, flatten_levels
+from .many_to_many_matching import Pairs
 from .multibox_loss import hardest
-from .pairs import Pairs
 
 
 class PairLossSums(NamedTuple):
     """What one batch adds up to, before it is divided by the number of pairs; scalars."""
+
     cls: Tensor  # cross-entropy of each pair's prior with its object's class
     no_match: Tensor  # cross-entropy of the hard negatives with the background
     bbox: Tensor  # smooth L1 of each pair
     num_pairs: Tensor  # int64
 
 
-def many_to_many_loss(cls_maps: Sequence[Tensor],
-                      box_maps: Sequence[Tensor],
-                      pairs: Pairs,
-                      labels: Tensor,
-                      box_targets: Tensor,
-                      uncounted: Tensor | None,
-                      num_outputs: int,
-                      class_order: Tensor | None = None,
-                      neg_pos_ratio: float = 3.,
-                      beta: float = 1.) -> PairLossSums:
+def many_to_many_loss(
+    cls_maps: Sequence[Tensor],
+    box_maps: Sequence[Tensor],
+    pairs: Pairs,
+    labels: Tensor,
+    box_targets: Tensor,
+    uncounted: Tensor | None,
+    num_outputs: int,
+    class_order: Tensor | None = None,
+    neg_pos_ratio: float = 3.0,
+    beta: float = 1.0,
+) -> PairLossSums:
     """Sums over the pairs, and over the hard negatives: of the priors without a pair, those with the highest confidence in any class,
     ``neg_pos_ratio`` for each pair of the image.
 
     Args:
         cls_maps: per level, class scores before the softmax ``(B, A * O, H, W)``, O being ``num_outputs``.
         box_maps: per level, predicted offsets ``(B, A * 4, H, W)``.
-        pairs: of :func:`ssd_plugin.ops.pairs.match_pairs`.
+        pairs: of :func:`ssd_plugin.ops.many_to_many_matching.match_pairs`.
         labels: ``(K,)`` class of each pair's object, 0..O-2.
         box_targets: ``(K, 4)`` offsets that each pair's prior is to predict.
         uncounted: ``(B, P)`` bool, priors that are no negatives; ``None`` for none.
@@ -64,6 +68,10 @@ def many_to_many_loss(cls_maps: Sequence[Tensor],
             eligible &= ~uncounted
         # The highest log confidence.
         negative = hardest(scores[..., :-1].amax(dim=-1) - total, eligible, neg_pos_ratio * matched.sum(dim=1))
-    no_match = torch.where(negative, total - scores[..., -1], 0.)
+    no_match = torch.where(negative, total - scores[..., -1], 0.0)
     return PairLossSums(
-        torch.where(pairs.valid, cls, 0.).sum(), no_match.sum(), torch.where(pairs.valid, bbox, 0.).sum(), pairs.valid.sum())
+        torch.where(pairs.valid, cls, 0.0).sum(),
+        no_match.sum(),
+        torch.where(pairs.valid, bbox, 0.0).sum(),
+        pairs.valid.sum(),
+    )

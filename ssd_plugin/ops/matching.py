@@ -3,6 +3,7 @@
 The whole batch in one call: ground truth is padded to the largest number of objects in an image, with a mask. The overlaps are
 never all in memory: they are made and used in blocks of images and objects.
 """
+
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -20,12 +21,14 @@ BLOCK_ON_GPU = 2**24
 MOST_OBJECTS = 255
 
 
-def match_priors(priors: Tensor,
-                 boxes: Tensor,
-                 valid: Tensor,
-                 iou_threshold: float = 0.5,
-                 unique: bool = False,
-                 lengths: Sequence[int] | None = None) -> Tensor:
+def match_priors(
+    priors: Tensor,
+    boxes: Tensor,
+    valid: Tensor,
+    iou_threshold: float = 0.5,
+    unique: bool = False,
+    lengths: Sequence[int] | None = None,
+) -> Tensor:
     """Each ground truth's best prior, then every prior whose best IoU reaches the threshold.
 
     First, every ground truth takes the prior of highest IoU (the first of equals), whatever that IoU is, if above 0. Of two that
@@ -47,12 +50,14 @@ def match_priors(priors: Tensor,
         ``(B, P)`` int64: index of the ground truth, or :data:`BACKGROUND`.
     """
     valid = valid & boxes.isfinite().all(dim=-1)
-    boxes = torch.where(valid.unsqueeze(-1), boxes, 0.)
+    boxes = torch.where(valid.unsqueeze(-1), boxes, 0.0)
     batch, num_objects = boxes.shape[:2]
     lengths = [num_objects] * batch if lengths is None else lengths
     limit = _boxes_at_a_time(priors)
     matches = [
-        _match_images(priors, boxes[images, :most], iou_threshold, unique, max(limit // (images.stop - images.start), 1))
+        _match_images(
+            priors, boxes[images, :most], iou_threshold, unique, max(limit // (images.stop - images.start), 1)
+        )
         for images, most in _blocks(lengths, limit)
     ]
     return torch.cat(matches)
@@ -79,7 +84,7 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
     step = min(step, MOST_OBJECTS)
     best_iou, best_object, tops = None, None, []
     for first in range(0, num_objects, step):
-        iou = pairwise_iou(boxes[:, first:first + step], priors)  # (B, step, P)
+        iou = pairwise_iou(boxes[:, first : first + step], priors)  # (B, step, P)
         tops.append(_best_prior(iou))
         value, index = _best_object(iou)
         if best_iou is None:
@@ -104,10 +109,12 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
 def _best_prior(iou: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
     """``iou.max(dim=2)`` of ``(B, G, P)``, of equals the first: the best chunk of priors, and the best prior in it."""
     num_chunks = iou.shape[2] // chunk
-    value, index = iou[..., num_chunks * chunk:].max(dim=2) if iou.shape[2] % chunk else (iou.new_full(iou.shape[:2], -1.), 0)
+    value, index = (
+        iou[..., num_chunks * chunk :].max(dim=2) if iou.shape[2] % chunk else (iou.new_full(iou.shape[:2], -1.0), 0)
+    )
     if num_chunks == 0:
         return value, index
-    chunks = iou[..., :num_chunks * chunk].unflatten(2, (num_chunks, chunk))
+    chunks = iou[..., : num_chunks * chunk].unflatten(2, (num_chunks, chunk))
     best, number = chunks.amax(dim=3).max(dim=2)  # (B, G)
     inside = chunks.gather(2, number[..., None, None].expand(-1, -1, 1, chunk)).squeeze(2).argmax(dim=2)
     return torch.maximum(best, value), torch.where(value > best, num_chunks * chunk + index, number * chunk + inside)
@@ -134,7 +141,7 @@ def _owners(value: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         That IoU and the index of the ground truth, both ``(B, G)``.
     """
     rivals = prior.unsqueeze(2) == prior.unsqueeze(1)  # (B, G, G)
-    return torch.where(rivals, value.unsqueeze(1), -1.).max(dim=2)
+    return torch.where(rivals, value.unsqueeze(1), -1.0).max(dim=2)
 
 
 def _unique_owners(iou: Tensor) -> Tensor:
@@ -149,8 +156,8 @@ def _unique_owners(iou: Tensor) -> Tensor:
         # A pair without overlap writes to the column behind the last prior.
         prior = torch.where(value > 0, pair % num_priors, num_priors)
         owner.scatter_(1, prior, index)
-        left.scatter_(1, index.unsqueeze(-1).expand(-1, -1, num_priors), 0.)
-        left.scatter_(2, prior.clamp(max=num_priors - 1).unsqueeze(1).expand(-1, num_objects, -1), 0.)
+        left.scatter_(1, index.unsqueeze(-1).expand(-1, -1, num_priors), 0.0)
+        left.scatter_(2, prior.clamp(max=num_priors - 1).unsqueeze(1).expand(-1, num_objects, -1), 0.0)
     return owner[:, :-1]
 
 
@@ -166,7 +173,7 @@ def priors_in_regions(priors: Tensor, regions: Tensor, valid: Tensor, iof_thresh
     Returns:
         ``(B, P)`` bool.
     """
-    regions = torch.where(valid.unsqueeze(-1), regions, 0.)
+    regions = torch.where(valid.unsqueeze(-1), regions, 0.0)
     least = iof_threshold * box_area(priors).clamp(min=torch.finfo(priors.dtype).tiny)
     inside = []
     for images, most in _blocks([regions.shape[1]] * len(regions), _boxes_at_a_time(priors)):

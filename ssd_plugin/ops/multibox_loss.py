@@ -2,6 +2,7 @@
 
 No value is read back from the device, and no list of priors is made: every prior is computed, and a mask says which count.
 """
+
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -18,23 +19,26 @@ DIGITS = (11, 11, 10)
 
 class LossSums(NamedTuple):
     """What one batch adds up to, before it is divided by the number of positives."""
+
     cls: Tensor  # scalar: cross-entropy over positives and mined negatives
     bbox: Tensor  # scalar: errors of the boxes over positives
     num_positives: Tensor  # scalar, int64
 
 
-def multibox_loss(cls_maps: Sequence[Tensor],
-                  box_maps: Sequence[Tensor],
-                  labels: Tensor,
-                  box_targets: Tensor,
-                  num_outputs: int,
-                  class_order: Tensor | None = None,
-                  neg_pos_ratio: float = 3.,
-                  beta: float = 1.,
-                  mining: str = 'background',
-                  negatives_if_empty: int = 0,
-                  box_loss: str = 'smooth_l1',
-                  decode: Callable[[Tensor], Tensor] | None = None) -> LossSums:
+def multibox_loss(
+    cls_maps: Sequence[Tensor],
+    box_maps: Sequence[Tensor],
+    labels: Tensor,
+    box_targets: Tensor,
+    num_outputs: int,
+    class_order: Tensor | None = None,
+    neg_pos_ratio: float = 3.0,
+    beta: float = 1.0,
+    mining: str = 'background',
+    negatives_if_empty: int = 0,
+    box_loss: str = 'smooth_l1',
+    decode: Callable[[Tensor], Tensor] | None = None,
+) -> LossSums:
     """Cross-entropy with hard-negative mining, and the error of the boxes, summed over the batch. All in float32 at least.
 
     Args:
@@ -65,7 +69,7 @@ def multibox_loss(cls_maps: Sequence[Tensor],
         hardness = hardness_of_background(losses, cls_maps, num_outputs, class_order, mining)
         counted = positive | hardest(hardness, background, num_negative)
 
-    loss_cls = torch.where(counted, losses, 0.).sum()
+    loss_cls = torch.where(counted, losses, 0.0).sum()
     deltas = flatten_levels([at_least_float32(m) for m in box_maps], 4)
     loss_bbox = box_errors(deltas, box_targets, positive, box_loss, beta, decode)
     return LossSums(loss_cls, loss_bbox, num_positive.sum())
@@ -85,7 +89,9 @@ def cross_entropy(maps: Sequence[Tensor], outputs: Tensor, num_outputs: int) -> 
         ``(B, P)``, in float32 at least.
     """
     sizes = [m[0].numel() // num_outputs for m in maps]
-    return torch.cat([_cross_entropy(m, part, num_outputs) for m, part in zip(maps, outputs.split(sizes, dim=1))], dim=1)
+    return torch.cat(
+        [_cross_entropy(m, part, num_outputs) for m, part in zip(maps, outputs.split(sizes, dim=1))], dim=1
+    )
 
 
 def _cross_entropy(scores: Tensor, outputs: Tensor, num_outputs: int) -> Tensor:
@@ -100,8 +106,9 @@ def _cross_entropy(scores: Tensor, outputs: Tensor, num_outputs: int) -> Tensor:
     return losses.view(batch, priors, cells).transpose(1, 2).reshape(batch, -1)
 
 
-def hardness_of_background(losses: Tensor, cls_maps: Sequence[Tensor], num_outputs: int, class_order: Tensor | None,
-                           mining: str) -> Tensor:
+def hardness_of_background(
+    losses: Tensor, cls_maps: Sequence[Tensor], num_outputs: int, class_order: Tensor | None, mining: str
+) -> Tensor:
     """How hard each background prior is as a negative, ``(B, P)``; see ``mining`` in :func:`multibox_loss`.
 
     Args:
@@ -136,21 +143,21 @@ def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
         ``(B, P)`` bool.
     """
     # Adding 0 makes -0 and 0 the same bits.
-    key = _ordered_bits(hardness.float() + 0.).masked_fill(~eligible, torch.iinfo(torch.int32).min)
+    key = _ordered_bits(hardness.float() + 0.0).masked_fill(~eligible, torch.iinfo(torch.int32).min)
     wanted = count.long().unsqueeze(1)  # (B, 1)
     shift, prefix = 32, None
     for bits in DIGITS:
         shift -= bits
         digits = key >> shift
         # The first digit has the sign.
-        digit = (digits + 2**(bits - 1) if prefix is None else digits & (2**bits - 1)).long()
+        digit = (digits + 2 ** (bits - 1) if prefix is None else digits & (2**bits - 1)).long()
         among = torch.ones_like(key) if prefix is None else (digits >> bits == prefix).int()
         # How many among those with the digits found so far have this digit or a higher one.
         histogram = key.new_zeros(len(key), 2**bits + 1).scatter_add(1, digit, among)
         reached = histogram.flip(1).cumsum(dim=1).flip(1)  # (B, 2**bits + 1), the last is 0
         found = (reached[:, :-1] >= wanted).sum(dim=1, keepdim=True).sub(1).clamp(min=0)
         wanted = wanted - reached.gather(1, found + 1)
-        prefix = (found - 2**(bits - 1) if prefix is None else (prefix << bits) + found).int()
+        prefix = (found - 2 ** (bits - 1) if prefix is None else (prefix << bits) + found).int()
     above, equal = key > prefix, key == prefix
     return (above | (equal & (equal.cumsum(dim=1) <= wanted))) & eligible
 
@@ -158,4 +165,4 @@ def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
 def _ordered_bits(values: Tensor) -> Tensor:
     """Integers in the order of float32 values: negative ones have their bits, but for the sign, turned over."""
     bits = values.contiguous().view(torch.int32)
-    return bits ^ ((bits >> 31) & 0x7fffffff)
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)

@@ -2,6 +2,7 @@
 
 A level's *shapes* are the widths and heights of the priors of one cell; the *grid* repeats them at the centre of every cell.
 """
+
 import math
 from collections.abc import Sequence
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from .boxes import centers_to_corners, corners_to_centers
 
 
-def interpolate_scales(num_levels: int, scale_range: tuple[float, float], first_scale: float | None = None) -> list[float]:
+def interpolate_scales(
+    num_levels: int, scale_range: tuple[float, float], first_scale: float | None = None
+) -> list[float]:
     """s_k = s_min + (s_max - s_min)(k - 1)/(m - 1), the paper's equation 4.
 
     Args:
@@ -28,10 +31,9 @@ def interpolate_scales(num_levels: int, scale_range: tuple[float, float], first_
     return own + [low + (high - low) * k / max(m - 1, 1) for k in range(m)]
 
 
-def cell_shapes(scale: float,
-                extra_scale: float | None,
-                aspect_ratios: Sequence[float],
-                flip: bool = True) -> list[tuple[float, float]]:
+def cell_shapes(
+    scale: float, extra_scale: float | None, aspect_ratios: Sequence[float], flip: bool = True
+) -> list[tuple[float, float]]:
     """Widths and heights of the priors of one cell, in the unit of ``scale``.
 
     w = s sqrt(a), h = s / sqrt(a); the extra square prior has the given scale, sqrt(s_k s_{k+1}).
@@ -75,15 +77,19 @@ def order_indices(order: str | Sequence[int], num_shapes: int, has_extra: bool) 
         return [*range(head), *(i + 1 - 2 * ((i - head) % 2) for i in range(head, num_shapes))]
     indices = list(order) if not isinstance(order, str) else []
     if sorted(indices) != list(range(num_shapes)):
-        raise ValueError(f"order must be 'ssd', 'extra_last', 'tall_first' or a permutation of 0..{num_shapes - 1}, got {order!r}")
+        raise ValueError(
+            f"order must be 'ssd', 'extra_last', 'tall_first' or a permutation of 0..{num_shapes - 1}, got {order!r}"
+        )
     return indices
 
 
-def grid_of_priors(shapes: Tensor,
-                   featmap_size: tuple[int, int],
-                   step: tuple[float, float],
-                   clip_size: tuple[float, float] | None = None,
-                   clip: str | None = None) -> Tensor:
+def grid_of_priors(
+    shapes: Tensor,
+    featmap_size: tuple[int, int],
+    step: tuple[float, float],
+    clip_size: tuple[float, float] | None = None,
+    clip: str | None = None,
+) -> Tensor:
     """Priors of one level at the centre of every cell.
 
     Args:

@@ -4,9 +4,9 @@ from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
-from ssd_plugin.datasets.wrappers import leaf_datasets
 
-from conftest import CONFIGS, WHOLE_CONFIGS
+from ssd_plugin.configs import leaf_datasets
+from tests.support import CONFIGS, WHOLE_CONFIGS
 
 
 @pytest.fixture(params=WHOLE_CONFIGS)
@@ -41,10 +41,19 @@ def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
         assert outputs.shape[1] == priors * detector.bbox_head.num_outputs and offsets.shape[1] == priors * 4
 
 
-@pytest.mark.parametrize('name', [
-    'ssd300_mobilenetv1_voc.py', 'ssdlite300_mobilenetv2_voc.py', 'ssdlite320_mobilenetv2_coco.py', 'ssdlite320_mobilenetv3_coco.py',
-    'ssd_face_slim_320x240.py', 'ssd300_pytorchssd_voc.py', 'ssd300_torchvision_coco.py', 'ssd300_tutorial_voc.py'
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'ssd300_mobilenetv1_voc.py',
+        'ssdlite300_mobilenetv2_voc.py',
+        'ssdlite320_mobilenetv2_coco.py',
+        'ssdlite320_mobilenetv3_coco.py',
+        'ssd_face_slim_320x240.py',
+        'ssd300_pytorchssd_voc.py',
+        'ssd300_torchvision_coco.py',
+        'ssd300_tutorial_voc.py',
+    ],
+)
 def test_detectors_with_weights_from_elsewhere_train_too(name):
     cfg = Config.fromfile(CONFIGS / name).model
     cfg.backbone.init_cfg = None
@@ -52,13 +61,17 @@ def test_detectors_with_weights_from_elsewhere_train_too(name):
     detector.init_weights()
     width, height = detector.bbox_head.prior_generator.input_size
     samples = []
-    for corner in (20., 90.):
+    for corner in (20.0, 90.0):
         sample = DetDataSample(metainfo=dict(img_shape=(height, width), batch_input_shape=(height, width)))
-        sample.gt_instances = InstanceData(bboxes=torch.tensor([[corner, corner, 200., 180.]]), labels=torch.tensor([0]))
+        sample.gt_instances = InstanceData(
+            bboxes=torch.tensor([[corner, corner, 200.0, 180.0]]), labels=torch.tensor([0])
+        )
         sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
         samples.append(sample)
     data = detector.data_preprocessor(
-        dict(inputs=[torch.randint(256, (3, height, width), dtype=torch.uint8) for _ in samples], data_samples=samples), training=True)
+        dict(inputs=[torch.randint(256, (3, height, width), dtype=torch.uint8) for _ in samples], data_samples=samples),
+        training=True,
+    )
     losses = detector.loss(data['inputs'], data['data_samples'])
     assert all(loss.isfinite() and loss > 0 for loss in losses.values())
     sum(losses.values()).backward()
@@ -68,7 +81,10 @@ def test_detectors_with_weights_from_elsewhere_train_too(name):
 def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):
     size = cfg.model.bbox_head.prior_generator.input_size
     size = (size, size) if isinstance(size, int) else tuple(size)
-    for steps in [*training_steps(cfg), *[dataset.pipeline for split in ('val', 'test') for dataset in split_of(cfg, split)]]:
+    for steps in [
+        *training_steps(cfg),
+        *[dataset.pipeline for split in ('val', 'test') for dataset in split_of(cfg, split)],
+    ]:
         assert [tuple(step.scale) for step in steps if 'scale' in step][-1:] == [size]
 
 
@@ -80,7 +96,12 @@ def training_steps(cfg):
 
 def test_images_are_decoded_and_augmented_in_one_go_and_sent_as_one_tensor(cfg):
     for steps in training_steps(cfg):
-        assert [step.type for step in steps] == ['LoadEncodedImage', 'LoadAnnotations', 'FusedSSDAugment', 'PackDetInputs']
+        assert [step.type for step in steps] == [
+            'LoadEncodedImage',
+            'LoadAnnotations',
+            'FusedSSDAugment',
+            'PackDetInputs',
+        ]
     assert cfg.train_dataloader.collate_fn.type == 'stack_collate' and cfg.train_dataloader.persistent_workers
 
 
@@ -105,24 +126,33 @@ def test_ground_truth_of_evaluation_stays_in_pixels_of_the_original(cfg):
         assert types.index('LoadAnnotations') > types.index('Resize')
 
 
-@pytest.mark.parametrize('name, iterations, milestones', [('ssd300_voc.py', 120000, [80000, 100000]),
-                                                          ('ssd512_voc.py', 120000, [80000, 100000]),
-                                                          ('ssd300_coco.py', 400000, [280000, 360000]),
-                                                          ('ssd512_coco.py', 400000, [280000, 360000])])
+@pytest.mark.parametrize(
+    'name, iterations, milestones',
+    [
+        ('ssd300_voc.py', 120000, [80000, 100000]),
+        ('ssd512_voc.py', 120000, [80000, 100000]),
+        ('ssd300_coco.py', 400000, [280000, 360000]),
+        ('ssd512_coco.py', 400000, [280000, 360000]),
+    ],
+)
 def test_schedule_is_that_of_the_original_release(name, iterations, milestones):
     cfg = Config.fromfile(CONFIGS / name)
     assert cfg.train_cfg.max_iters == iterations and cfg.train_dataloader.batch_size == 32
     assert cfg.param_scheduler[1].milestones == milestones and cfg.param_scheduler[1].gamma == 0.1
     assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4)
-    assert cfg.optim_wrapper.paramwise_cfg == dict(bias_lr_mult=2., bias_decay_mult=0.)
+    assert cfg.optim_wrapper.paramwise_cfg == dict(bias_lr_mult=2.0, bias_decay_mult=0.0)
     assert cfg.auto_scale_lr.base_batch_size == 32
-    assert cfg.model.test_cfg == dict(score_thr=0.01, nms_pre=400, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200)
+    assert cfg.model.test_cfg == dict(
+        score_thr=0.01, nms_pre=400, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200
+    )
 
 
 def test_voc_trains_on_both_years_and_on_difficult_objects_and_scores_as_in_2007():
     cfg = Config.fromfile(CONFIGS / 'ssd300_voc.py')
-    assert [dataset.ann_file for dataset in split_of(cfg, 'train')
-            ] == ['VOC2007/ImageSets/Main/trainval.txt', 'VOC2012/ImageSets/Main/trainval.txt']
+    assert [dataset.ann_file for dataset in split_of(cfg, 'train')] == [
+        'VOC2007/ImageSets/Main/trainval.txt',
+        'VOC2012/ImageSets/Main/trainval.txt',
+    ]
     assert cfg.model.bbox_head.matcher.ignored == 'match'
     assert cfg.val_evaluator == dict(type='VOCMetric', metric='mAP', eval_mode='11points')
     assert split_of(cfg, 'test')[0].ann_file == 'VOC2007/ImageSets/Main/test.txt'

@@ -1,4 +1,5 @@
 """What sets each recipe apart, as its config has it."""
+
 import copy
 import math
 
@@ -9,10 +10,10 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import InstanceData
-from ssd_plugin.ops.boxes import corners_to_centers
 from torch import nn
 
-from conftest import CONFIGS, WHOLE_CONFIGS
+from ssd_plugin.ops.boxes import corners_to_centers
+from tests.support import CONFIGS, WHOLE_CONFIGS
 
 
 def config(name):
@@ -31,7 +32,9 @@ def priors_of(name):
     return TASK_UTILS.build(config(name).model.bbox_head.prior_generator)
 
 
-@pytest.mark.parametrize('name', [n for n in WHOLE_CONFIGS if n.startswith('ssd_depthwise_') and '320x240' in n] + ['bccd/depthwise.py'])
+@pytest.mark.parametrize(
+    'name', [n for n in WHOLE_CONFIGS if n.startswith('ssd_depthwise_') and '320x240' in n] + ['bccd/depthwise.py']
+)
 def test_depthwise_scales_are_interpolated_and_the_last_extra_prior_has_its_own(name):
     generator = priors_of(name)
     width, height = generator.input_size
@@ -43,15 +46,23 @@ def test_depthwise_scales_are_interpolated_and_the_last_extra_prior_has_its_own(
             assert (shape / torch.tensor([width, height])).tolist() == pytest.approx([expected, expected])
 
 
-@pytest.mark.parametrize('name, first', [('ssd_depthwise_w8_320x240_voc.py', 8), ('ssd_depthwise_320x240_voc.py', 16),
-                                         ('ssd_depthwise_w32_320x240_voc.py', 32)])
+@pytest.mark.parametrize(
+    'name, first',
+    [
+        ('ssd_depthwise_w8_320x240_voc.py', 8),
+        ('ssd_depthwise_320x240_voc.py', 16),
+        ('ssd_depthwise_w32_320x240_voc.py', 32),
+    ],
+)
 def test_depthwise_widths_are_channels_of_the_first_layer_and_heads_are_separable_but_the_last(name, first):
     detector = detector_of(config(name))
     convs = [m for m in detector.backbone.modules() if isinstance(m, nn.Conv2d)]
     assert convs[0].out_channels == first and convs[-1].out_channels == 16 * first
     # Depthwise and pointwise, but for one plain 3x3 convolution.
-    kinds = [[(conv.kernel_size, conv.groups == conv.in_channels) for conv in part.modules() if isinstance(conv, nn.Conv2d)]
-             for part in detector.bbox_head.cls_convs]
+    kinds = [
+        [(conv.kernel_size, conv.groups == conv.in_channels) for conv in part.modules() if isinstance(conv, nn.Conv2d)]
+        for part in detector.bbox_head.cls_convs
+    ]
     assert kinds == [[((3, 3), True), ((1, 1), False)]] * 3 + [[((3, 3), False)]]
 
 
@@ -73,14 +84,20 @@ def test_from_scratch_has_scales_up_to_one_no_weights_and_four_accumulated_batch
     assert cfg.model.backbone.init_cfg is None
     assert cfg.train_dataloader.batch_size == 8 and cfg.optim_wrapper.type == 'PooledOptimWrapper'
     assert cfg.optim_wrapper.accumulative_counts == 4 and cfg.train_cfg.max_iters == 4 * 120000
-    scales = [0.1, 0.2, 0.375, 0.55, 0.725, 0.9, 1.]
+    scales = [0.1, 0.2, 0.375, 0.55, 0.725, 0.9, 1.0]
     for shapes, scale, following in zip(priors_of('ssd300_scratch_voc.py').shapes, scales, scales[1:]):
         assert shapes[0].tolist() == pytest.approx([300 * scale] * 2)
         assert shapes[1].tolist() == pytest.approx([300 * math.sqrt(scale * following)] * 2)
 
 
-@pytest.mark.parametrize('name, network, maps', [('ssd300_tf2_voc.py', 'SSDVGG16', 38), ('ssd300_tf2_mobilenetv1_voc.py', 'MobileNetV1', 19),
-                                                 ('ssd300_tf2_mobilenetv2_voc.py', 'MobileNetV2', 19)])
+@pytest.mark.parametrize(
+    'name, network, maps',
+    [
+        ('ssd300_tf2_voc.py', 'SSDVGG16', 38),
+        ('ssd300_tf2_mobilenetv1_voc.py', 'MobileNetV1', 19),
+        ('ssd300_tf2_mobilenetv2_voc.py', 'MobileNetV2', 19),
+    ],
+)
 def test_tensorflow_guide_has_three_backbones_and_no_loss_without_objects(name, network, maps):
     cfg = config(name)
     detector = detector_of(cfg)
@@ -90,11 +107,13 @@ def test_tensorflow_guide_has_three_backbones_and_no_loss_without_objects(name, 
     scales = [0.1, 0.2, 0.375, 0.55, 0.725, 0.9]
     assert [shapes[0][0].item() / 300 for shapes in generator.shapes] == pytest.approx(scales)
     # Offsets of a box by a tenth of the prior's sides, and e^(1/5) times as large.
-    prior, grown = torch.tensor([[0., 0., 10., 10.]]), math.exp(0.2) * 5
+    prior, grown = torch.tensor([[0.0, 0.0, 10.0, 10.0]]), math.exp(0.2) * 5
     box = torch.tensor([[6 - grown, 6 - grown, 6 + grown, 6 + grown]])
     torch.testing.assert_close(head.bbox_coder.encode(prior, box), torch.ones(1, 4))
-    outputs = [[torch.randn(1, channels * n, *size) for n, size in zip(generator.num_base_priors, generator.featmap_sizes)]
-               for channels in (21, 4)]
+    outputs = [
+        [torch.randn(1, channels * n, *size) for n, size in zip(generator.num_base_priors, generator.featmap_sizes)]
+        for channels in (21, 4)
+    ]
     nothing = [InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))]
     assert all(loss == 0 for loss in head.loss_by_feat(*outputs, nothing, [{}]).values())
 
@@ -108,10 +127,12 @@ def test_tutorial_clips_priors_in_centre_form_and_initializes_by_xavier():
     assert priors.shape == (8732, 4) and priors.min() >= 0 and priors.max() <= 300 + 1e-3
     assert (priors[:, 0] - priors[:, 2] / 2).min() < -10
     for conv in [m for part in (detector.neck, detector.bbox_head) for m in part.modules() if isinstance(m, nn.Conv2d)]:
-        fan = (conv.in_channels + conv.out_channels) * conv.kernel_size[0]**2
+        fan = (conv.in_channels + conv.out_channels) * conv.kernel_size[0] ** 2
         bound = math.sqrt(6 / fan)
         assert 0.95 * bound < conv.weight.abs().max() <= bound and not conv.bias.any()
-    assert cfg.model.test_cfg == dict(score_thr=0.01, nms_pre=-1, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200)
+    assert cfg.model.test_cfg == dict(
+        score_thr=0.01, nms_pre=-1, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200
+    )
 
 
 def test_tutorial_trains_biases_at_twice_the_rate_and_clips_gradients():
@@ -139,7 +160,7 @@ def test_plateau_takes_a_step_when_the_validation_loss_no_longer_falls(name, pat
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
     scheduler = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler[1], optimizer=optimizer))
     rates = []
-    for loss in [4., 3.] + [3.] * (patience + 1) + [2.]:
+    for loss in [4.0, 3.0] + [3.0] * (patience + 1) + [2.0]:
         scheduler.step(dict(val_loss=loss))
         rates.append(optimizer.param_groups[0]['lr'])
     assert rates == pytest.approx([1e-3] * (patience + 2) + [1e-4] * 2)
@@ -180,7 +201,9 @@ def test_eight_gpus_see_as_many_images_at_as_much_learning_rate_each(data):
     assert cluster.optim_wrapper.optimizer.lr == pytest.approx(8 * one.optim_wrapper.optimizer.lr)
     assert cluster.auto_scale_lr.base_batch_size == 8 * cluster.train_dataloader.batch_size == 256
     assert cluster.train_cfg.val_interval % cluster.default_hooks.checkpoint.interval == 0
-    assert {'EMAHook', 'ChannelsLastHook', 'CompileHook', 'FiniteStepsHook', 'PreemptionHook'} <= {hook.type for hook in cluster.custom_hooks}
+    assert {'EMAHook', 'ChannelsLastHook', 'CompileHook', 'FiniteStepsHook', 'PreemptionHook'} <= {
+        hook.type for hook in cluster.custom_hooks
+    }
 
 
 @pytest.mark.parametrize('name', [n for n in WHOLE_CONFIGS if n.startswith('bccd/')])

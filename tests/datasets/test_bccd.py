@@ -1,4 +1,5 @@
 """Real data with two boxes that have no area."""
+
 import logging
 from types import SimpleNamespace
 
@@ -6,9 +7,9 @@ import pytest
 import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS
 from mmengine.dataset import pseudo_collate
-from ssd_plugin.engine.launch import read_config
 
-from conftest import CONFIGS, ROOT
+from ssd_plugin.configs import read_config
+from tests.support import CONFIGS, ROOT
 
 FOLDERS = [folder for folder in (ROOT / 'data/bccd', ROOT.parent / 'shared/data/bccd') if folder.is_dir()]
 pytestmark = pytest.mark.skipif(not FOLDERS, reason='BCCD is not at data/bccd')
@@ -23,7 +24,11 @@ def cfg():
 @pytest.fixture
 def train_data(cfg):
     # Without the random steps, which might crop the bad boxes away.
-    steps = [step for step in cfg.train_dataloader.dataset.pipeline if not step.type.startswith(('Random', 'Expand', 'Photo'))]
+    steps = [
+        step
+        for step in cfg.train_dataloader.dataset.pipeline
+        if not step.type.startswith(('Random', 'Expand', 'Photo'))
+    ]
     return DATASETS.build({**cfg.train_dataloader.dataset, 'pipeline': steps})
 
 
@@ -35,7 +40,8 @@ def test_the_two_bad_boxes_are_reported(train_data, caplog):
     logger = logging.getLogger('bccd')
     with caplog.at_level(logging.WARNING, 'bccd'):
         HOOKS.build(dict(type='UnusableBoxesHook')).before_train(
-            SimpleNamespace(train_dataloader=SimpleNamespace(dataset=train_data), logger=logger))
+            SimpleNamespace(train_dataloader=SimpleNamespace(dataset=train_data), logger=logger)
+        )
     assert '2 ground-truth box(es) in 2 image(s)' in caplog.text and all(name in caplog.text for name in BAD_IMAGES)
 
 

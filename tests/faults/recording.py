@@ -1,4 +1,5 @@
 """For configs of tests: what a rank has computed, and data that break numbers."""
+
 import json
 from pathlib import Path
 
@@ -38,7 +39,9 @@ class DoubleDetector(SingleStageDetector):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.double()
-        self.data_preprocessor.register_forward_hook(lambda module, inputs, data: dict(data, inputs=data['inputs'].double()))
+        self.data_preprocessor.register_forward_hook(
+            lambda module, inputs, data: dict(data, inputs=data['inputs'].double())
+        )
 
 
 @TRANSFORMS.register_module(force=True)

@@ -1,4 +1,5 @@
 """Training runs to be interrupted."""
+
 import json
 import os
 import subprocess
@@ -29,20 +30,37 @@ SETTINGS = {
 class Run:
     """A training that goes on in another process."""
 
-    def __init__(self, server, folder: Path, data: Path, *arguments: str, slow_saves: float = 0., slow_validation: float = 0.,
-                 **settings):
+    def __init__(
+        self,
+        server,
+        folder: Path,
+        data: Path,
+        *arguments: str,
+        slow_saves: float = 0.0,
+        slow_validation: float = 0.0,
+        **settings,
+    ):
         self.server, self.folder, self.log = server, folder, folder.with_suffix('.log')
         self.written = self.log.stat().st_size if self.log.exists() else 0
         config = settings.pop('config', 'ssd_plugin::ssd_depthwise_shapes.py')
         values = {**SETTINGS, 'data_root': data, **{key.replace('__', '.'): value for key, value in settings.items()}}
-        argv = [str(config), '--work-dir', str(folder), *arguments, '--cfg-options', *(f'{k}={v}' for k, v in values.items())]
-        self.pid = ask(server, argv=argv, log=str(self.log), slow_saves=slow_saves, slow_validation=slow_validation)['pid']
+        argv = [
+            str(config),
+            '--work-dir',
+            str(folder),
+            *arguments,
+            '--cfg-options',
+            *(f'{k}={v}' for k, v in values.items()),
+        ]
+        self.pid = ask(server, argv=argv, log=str(self.log), slow_saves=slow_saves, slow_validation=slow_validation)[
+            'pid'
+        ]
 
     def text(self) -> str:
         """What this run has said so far."""
-        return self.log.read_bytes()[self.written:].decode() if self.log.exists() else ''
+        return self.log.read_bytes()[self.written :].decode() if self.log.exists() else ''
 
-    def wait_for(self, condition, seconds: float = 120.) -> None:
+    def wait_for(self, condition, seconds: float = 120.0) -> None:
         """Until a text is in the log, or a condition holds, or the process has ended."""
         end = time.time() + seconds
         while not (condition in self.text() if isinstance(condition, str) else condition()):
@@ -85,9 +103,14 @@ class Starter:
 
     def __init__(self, folder: Path, data: Path):
         self.data = data
-        self.server = subprocess.Popen([sys.executable, '-W', 'ignore', str(Path(__file__).with_name('server.py'))],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder,
-                                       env={**os.environ, 'OMP_NUM_THREADS': '1'})
+        self.server = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', str(Path(__file__).with_name('server.py'))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        )
 
     def __call__(self, folder: Path, *arguments: str, **settings) -> Run:
         """``settings`` as ``a__b=value`` for ``a.b=value``."""
@@ -102,8 +125,12 @@ def state_of(folder: Path) -> dict:
     """What a run has come to: weights, average, optimizer, schedule, best."""
     checkpoint = torch.load(folder / f'iter_{ITERATIONS}.pth', weights_only=True)
     info = checkpoint['message_hub']['runtime_info']
-    return {**{key: checkpoint[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')},
-            'best_score': info['best_score'], 'iter': checkpoint['meta']['iter'], 'stream': info['stream']}
+    return {
+        **{key: checkpoint[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')},
+        'best_score': info['best_score'],
+        'iter': checkpoint['meta']['iter'],
+        'stream': info['stream'],
+    }
 
 
 def assert_same(found, expected, where='') -> None:

@@ -3,6 +3,7 @@
 {"argv": [...], "log": FILE, "slow_saves": SECONDS, "slow_validation": SECONDS} starts tools/train.py, with a pause in the middle of each, and
 gives {"pid": N}; {"wait": N} gives {"status": N}.
 """
+
 import json
 import os
 import runpy
@@ -15,10 +16,14 @@ ANSWERS = os.fdopen(os.dup(1), 'w')
 os.dup2(2, 1)
 
 import ssd_plugin  # noqa: E402,F401 - first: makes MMDetection importable
+
+# isort: split
 import torch  # noqa: E402
 from mmdet.utils import register_all_modules  # noqa: E402
 from mmengine.runner import ValLoop  # noqa: E402
-from ssd_plugin.engine.atomic_backend import PART, AtomicBackend  # noqa: E402
+
+from ssd_plugin.engine.checkpointing.atomic_backend import AtomicBackend  # noqa: E402
+from ssd_plugin.files import PART
 
 TRAIN = str(Path(__file__).resolve().parents[2] / 'tools' / 'train.py')
 
@@ -28,10 +33,10 @@ def put_slowly(self, obj, filepath, seconds):
     path = Path(filepath)
     part = path.with_name(PART.format(path.name))
     with open(part, 'wb') as file:
-        file.write(obj[:len(obj) // 2])
+        file.write(obj[: len(obj) // 2])
         file.flush()
         time.sleep(seconds)
-        file.write(obj[len(obj) // 2:])
+        file.write(obj[len(obj) // 2 :])
     os.replace(part, path)
 
 
@@ -55,11 +60,13 @@ def train(command):
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:
         import traceback
+
         traceback.print_exc()
         status = 1
     sys.stdout.flush()
     # Workers of loaders are children, to be ended as an interpreter that exits does.
     import multiprocessing.util
+
     multiprocessing.util._exit_function()
     os._exit(status)
 

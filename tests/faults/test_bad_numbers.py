@@ -1,19 +1,22 @@
 """Numbers that are not finite, or absurd, end in a finite model or in an error that says what is wrong."""
+
 import re
 
 import pytest
 import torch
 
-from conftest import run_tool_in
-from test_distributed import environment, run, with_hook, write_config
+from tests.faults.test_distributed import environment, run, with_hook, write_config
+from tests.support import run_tool_in
 
 
 def poisoned(folder, shapes, what, every=1, kind='depthwise', more=''):
     """A config whose images, or those whose number ``every`` divides, have something wrong with them."""
     config = write_config(folder, kind, shapes, iterations=6)
     place = 'len(pipeline)' if what == 'pixels' else '2'
-    config.write_text(config.read_text() + f'\npipeline.insert({place}, dict(type="Poison", what="{what}", every={every}))\n'
-                      f'train_dataloader["collate_fn"] = dict(type="pseudo_collate")\n{more}')
+    config.write_text(
+        config.read_text() + f'\npipeline.insert({place}, dict(type="Poison", what="{what}", every={every}))\n'
+        f'train_dataloader["collate_fn"] = dict(type="pseudo_collate")\n{more}'
+    )
     return config
 
 
@@ -40,7 +43,11 @@ def test_nan_pixels_in_all_images_end_training_and_name_them(shapes, tmp_path):
     result = run_tool_in(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run', **environment())
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     message = result.stderr.strip().splitlines()[-1]
-    assert message.startswith('error: training ends at iteration 3: 3 steps in a row') and '.jpg' in message and 'replay_batch' in message
+    assert (
+        message.startswith('error: training ends at iteration 3: 3 steps in a row')
+        and '.jpg' in message
+        and 'replay_batch' in message
+    )
 
 
 @pytest.mark.parametrize('what', ['no area', 'huge'])
@@ -49,11 +56,13 @@ def test_boxes_without_area_or_of_absurd_size_end_in_a_finite_model(what, shapes
     assert_finite(tmp_path / 'run')
 
 
-@pytest.mark.parametrize('kind, rate', [('ssd300', 0.03), ('depthwise', 0.3), ('ssd300', 30.)])
+@pytest.mark.parametrize('kind, rate', [('ssd300', 0.03), ('depthwise', 0.3), ('ssd300', 30.0)])
 def test_a_learning_rate_far_too_high_ends_in_a_finite_model_or_an_error_that_says_so(kind, rate, shapes, tmp_path):
     config = write_config(tmp_path, kind, shapes, iterations=30)
-    config.write_text(f'{config.read_text()}\noptim_wrapper = dict(optimizer=dict(lr={rate}))\nparam_scheduler = []\n' +
-                      with_hook('FiniteStepsHook', max_in_a_row=5))
+    config.write_text(
+        f'{config.read_text()}\noptim_wrapper = dict(optimizer=dict(lr={rate}))\nparam_scheduler = []\n'
+        + with_hook('FiniteStepsHook', max_in_a_row=5)
+    )
     result = run_tool_in(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run', **environment())
     if result.returncode == 0:
         state = torch.load(tmp_path / 'run/iter_30.pth', weights_only=True)['state_dict']

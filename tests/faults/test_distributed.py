@@ -1,4 +1,5 @@
 """Several processes train what one does."""
+
 import json
 import os
 import re
@@ -8,13 +9,13 @@ import time
 
 import pytest
 import torch
-from ssd_plugin.datasets.shapes import CLASSES
 
-from conftest import ROOT, run_tool_in
-from runs import assert_same
+from ssd_plugin.prepare.drawn_shapes import CLASSES
+from tests.faults.runs import assert_same
+from tests.support import ROOT, run_tool_in
 
 ITERATIONS = 20
-DATA = '''
+DATA = """
 custom_imports = dict(imports=['ssd_plugin', 'recording'], allow_failed_imports=False)
 max_iters = {iterations}
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
@@ -32,9 +33,9 @@ custom_hooks = [*_base_.custom_hooks, dict(type='RecordingHook')]
 randomness = dict(seed=1)
 env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend='gloo'))
 model_wrapper_cfg = dict(type='MMDistributedDataParallel')
-'''
+"""
 # VGG-16 and all six levels, on images of a fifth of the side.
-SMALL_SSD300 = '''
+SMALL_SSD300 = """
 _base_ = 'ssd_plugin::ssd300_voc.py'
 for step in [*_base_.train_pipeline, *_base_.test_pipeline]:
     if 'scale' in step:
@@ -47,11 +48,11 @@ model = dict(
         prior_generator=dict(
             input_size=64, strides=[8, 16, 32, 64, 64, 64],
             sizes=[(6, 13), (13, 24), (24, 35), (35, 45), (45, 56), (56, 67)])))
-'''
-DEPTHWISE = '''
+"""
+DEPTHWISE = """
 _base_ = 'ssd_plugin::ssd_depthwise_320x240_voc.py'
 model = dict(bbox_head=dict(num_classes=4))
-'''
+"""
 
 
 def write_config(folder, kind, data, iterations=ITERATIONS, double=False):
@@ -93,8 +94,17 @@ def evaluation(text):
 def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kind, port, shapes, tmp_path):
     config = write_config(tmp_path, kind, shapes, double=True)
     alone = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'one')
-    text = run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'two', '--cfg-options', 'train_dataloader.batch_size=2',
-               PORT=port)
+    text = run(
+        tmp_path,
+        'dist_train.sh',
+        config,
+        '2',
+        '--work-dir',
+        tmp_path / 'two',
+        '--cfg-options',
+        'train_dataloader.batch_size=2',
+        PORT=port,
+    )
     assert text.count('pascal_voc/mAP') == 1 and evaluation(text) == evaluation(alone)
     one = json.loads((tmp_path / 'one/rank_0.json').read_text())
     ranks = [json.loads((tmp_path / f'two/rank_{rank}.json').read_text()) for rank in (0, 1)]
@@ -103,7 +113,10 @@ def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kin
         assert sorted(whole['images']) == sorted(halves[0]['images'] + halves[1]['images'])
         # Each rank's loss is its sum over the mean number of positives.
         assert sum(half['loss'] for half in halves) / 2 == pytest.approx(whole['loss'], rel=1e-5)
-    first, second = (torch.load(tmp_path / name / f'iter_{ITERATIONS}.pth', weights_only=True)['state_dict'] for name in ('one', 'two'))
+    first, second = (
+        torch.load(tmp_path / name / f'iter_{ITERATIONS}.pth', weights_only=True)['state_dict']
+        for name in ('one', 'two')
+    )
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=1e-5, atol=1e-5)
 
@@ -112,7 +125,15 @@ def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they
     config = write_config(tmp_path, 'depthwise', shapes, iterations=30)
     config.write_text(config.read_text() + with_hook('PreemptionHook', interval=5))
     arguments = ['--cfg-options', 'train_dataloader.batch_size=2']
-    command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path / 'run'), *arguments]
+    command = [
+        'bash',
+        str(ROOT / 'tools/dist_train.sh'),
+        str(config),
+        '2',
+        '--work-dir',
+        str(tmp_path / 'run'),
+        *arguments,
+    ]
     env = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29623', **environment()}
     log = tmp_path / 'log'
     with open(log, 'w') as file:
@@ -125,7 +146,10 @@ def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they
         assert process.wait(60) == 75, log.read_text()[-3000:]
     text = log.read_text()
     assert 'Stopping after iteration' in text
-    stopped = json.loads((tmp_path / 'run/rank_0.json').read_text()), json.loads((tmp_path / 'run/rank_1.json').read_text())
+    stopped = (
+        json.loads((tmp_path / 'run/rank_0.json').read_text()),
+        json.loads((tmp_path / 'run/rank_1.json').read_text()),
+    )
     assert len(stopped[0]) == len(stopped[1]) and len(stopped[0]) % 5 == 0
     run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--resume', *arguments, PORT='29624')
     run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'whole', *arguments, PORT='29625')

@@ -1,4 +1,5 @@
 """Whatever ends a run, the next one goes on from where it was, to the same weights bit for bit."""
+
 import os
 import random
 import resource
@@ -7,10 +8,10 @@ import signal
 import time
 
 import pytest
-from ssd_plugin.engine.hooks.preemption_hook import PREEMPTED_STATUS
-from ssd_plugin.engine.whole_checkpoints import newest_whole
 
-from runs import ITERATIONS, Starter, assert_same, state_of
+from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_whole
+from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
+from tests.faults.runs import ITERATIONS, Starter, assert_same, state_of
 
 
 @pytest.fixture(scope='module')
@@ -59,7 +60,7 @@ def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_
 
 
 def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
-    run = start(tmp_path / 'run', slow_validation=20.)
+    run = start(tmp_path / 'run', slow_validation=20.0)
     # Its checkpoint is there, its validation is not over.
     run.wait_for(lambda: (tmp_path / f'run/iter_{ITERATIONS // 2}.pth').exists())
     run.signal(signal.SIGKILL)
@@ -68,7 +69,9 @@ def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
     assert text.count('pascal_voc/mAP: ') == 2
 
 
-@pytest.mark.parametrize('number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)])
+@pytest.mark.parametrize(
+    'number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)]
+)
 def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted, tmp_path):
     folder = tmp_path / 'run'
     run = start(folder)
@@ -86,7 +89,7 @@ def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted,
 
 def test_a_signal_in_a_validation_does_not_wait_for_its_end(start, uninterrupted, tmp_path):
     folder, half = tmp_path / 'run', ITERATIONS // 2
-    run = start(folder, slow_validation=1.)
+    run = start(folder, slow_validation=1.0)
     run.wait_for(lambda: (folder / f'iter_{half}.pth').exists())
     run.signal(signal.SIGTERM)
     assert run.end() == PREEMPTED_STATUS
@@ -102,7 +105,9 @@ def test_another_number_of_workers_changes_nothing(start, uninterrupted, tmp_pat
     finish_and_compare(start, tmp_path / 'run', uninterrupted, train_dataloader__num_workers=3)
 
 
-def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_the_same_run(start, uninterrupted, tmp_path):
+def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_the_same_run(
+    start, uninterrupted, tmp_path
+):
     folder = shutil.copytree(uninterrupted[0], tmp_path / 'run')
     (folder / 'last_checkpoint').write_text(str(folder / 'iter_10.pth'))
     text = start(folder, '--resume', train_dataloader__batch_size=4).finish().text()
@@ -112,7 +117,7 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_th
 
 def test_mosaics_end_at_the_same_iteration_in_a_run_that_was_interrupted(start, shapes, tmp_path):
     config = tmp_path / 'mosaic.py'
-    config.write_text('''
+    config.write_text("""
 _base_ = 'ssd_plugin::ssd_depthwise_shapes.py'
 steps = _base_.train_dataloader.dataset.pipeline
 train_dataloader = dict(
@@ -122,7 +127,7 @@ train_dataloader = dict(
         dataset=dict(_base_.train_dataloader.dataset, pipeline=steps[:2]),
         pipeline=[dict(type='MosaicSSDAugment', augment=steps[2], prob=0.7), steps[3]]))
 custom_hooks = [*_base_.custom_hooks, dict(type='MosaicSwitchHook', share=0.5)]
-''')
+""")
     start(tmp_path / 'whole', config=config, train_dataloader__num_workers=2).finish()
     for moment in (3, 8):
         folder = tmp_path / f'run{moment}'
@@ -144,7 +149,7 @@ def test_a_resumed_run_reads_no_weights_to_start_from(start, uninterrupted, tmp_
 
 def test_a_full_disk_keeps_the_checkpoint_before_and_is_an_error_at_the_end(start, tmp_path):
     folder = tmp_path / 'run'
-    run = start(folder, slow_saves=0.)
+    run = start(folder, slow_saves=0.0)
     run.wait_for(lambda: (folder / 'iter_2.pth').exists())
     # Enough for a log, and a fifth of a checkpoint.
     resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))

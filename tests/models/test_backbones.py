@@ -2,8 +2,9 @@ import pytest
 import torch
 import torchvision
 from mmdet.registry import MODELS
-from ssd_plugin.models.backbones.ssd_vgg16 import decimate_vgg16
 from torch import nn
+
+from ssd_plugin.models.backbones.ssd_vgg16 import decimate_vgg16
 
 
 @pytest.mark.parametrize('width', [8, 16, 32])
@@ -35,12 +36,14 @@ def test_frozen_layers_do_not_train_and_norm_eval_keeps_statistics():
 
 
 def test_norm_and_activation_are_configurable():
-    backbone = MODELS.build(dict(type='DepthwiseBackbone', norm_cfg=dict(type='GN', num_groups=4), act_cfg=dict(type='ReLU6')))
+    backbone = MODELS.build(
+        dict(type='DepthwiseBackbone', norm_cfg=dict(type='GN', num_groups=4), act_cfg=dict(type='ReLU6'))
+    )
     kinds = [type(module) for module in backbone.modules()]
     assert kinds.count(nn.GroupNorm) == 25 and kinds.count(nn.ReLU6) == 25 and nn.BatchNorm2d not in kinds
 
 
-@pytest.mark.parametrize('options', [dict(out_indices=(0, )), dict(out_indices=(14, )), dict(frozen_stages=14)])
+@pytest.mark.parametrize('options', [dict(out_indices=(0,)), dict(out_indices=(14,)), dict(frozen_stages=14)])
 def test_layers_that_do_not_exist_are_refused(options):
     with pytest.raises(ValueError, match='1..13'):
         MODELS.build(dict(type='DepthwiseBackbone', **options))
@@ -54,12 +57,15 @@ def vgg16_state():
         if width == 'M':
             index += 1
             continue
-        state[f'features.{index}.weight'], state[f'features.{index}.bias'] = torch.randn(width, channels, 3, 3), torch.randn(width)
+        state[f'features.{index}.weight'], state[f'features.{index}.bias'] = (
+            torch.randn(width, channels, 3, 3),
+            torch.randn(width),
+        )
         channels, index = width, index + 2
-    state['classifier.0.weight'] = torch.arange(4096.)[:, None] + torch.arange(25088.) / 25088
-    state['classifier.0.bias'] = torch.arange(4096.)
-    state['classifier.3.weight'] = torch.arange(4096.)[:, None] + torch.arange(4096.) / 4096
-    state['classifier.3.bias'] = torch.arange(4096.)
+    state['classifier.0.weight'] = torch.arange(4096.0)[:, None] + torch.arange(25088.0) / 25088
+    state['classifier.0.bias'] = torch.arange(4096.0)
+    state['classifier.3.weight'] = torch.arange(4096.0)[:, None] + torch.arange(4096.0) / 4096
+    state['classifier.3.bias'] = torch.arange(4096.0)
     state['classifier.6.weight'], state['classifier.6.bias'] = torch.zeros(1000, 4096), torch.zeros(1000)
     return state
 
@@ -71,7 +77,7 @@ def test_decimation_keeps_every_fourth_channel_and_every_third_row_and_column(vg
     # Output 5 is row 20 of fc6; its input (channel 7, row 2, column 1) is column 7 * 49 + (3 * 2) * 7 + 3 * 1.
     torch.testing.assert_close(conv6[5, 7, 2, 1], vgg16_state['classifier.0.weight'][20, 7 * 49 + 42 + 3])
     torch.testing.assert_close(conv7[3, 2, 0, 0], vgg16_state['classifier.3.weight'][12, 8])
-    torch.testing.assert_close(state['features.31.bias'], torch.arange(0., 4096., 4))
+    torch.testing.assert_close(state['features.31.bias'], torch.arange(0.0, 4096.0, 4))
 
 
 def test_vgg16_starts_from_a_local_file(vgg16_state, tmp_path):
@@ -91,7 +97,9 @@ def test_weights_of_another_network_are_refused(vgg16_state):
 
 
 def test_missing_weights_say_what_to_do():
-    backbone = MODELS.build(dict(type='SSDVGG16', init_cfg=dict(type='DecimatedVGG16Init', checkpoint='/nowhere/vgg16.pth')))
+    backbone = MODELS.build(
+        dict(type='SSDVGG16', init_cfg=dict(type='DecimatedVGG16Init', checkpoint='/nowhere/vgg16.pth'))
+    )
     with pytest.raises(FileNotFoundError, match='init_cfg.checkpoint'):
         backbone.init_weights()
 
@@ -105,8 +113,10 @@ def test_mobilenet_v1_has_the_layers_of_the_paper():
     assert sum(p.numel() for p in backbone.parameters()) == 3206976
 
 
-@pytest.mark.parametrize('arch, cut, reduced', [('mobilenet_v2', 14, False), ('mobilenet_v3_large', 13, True),
-                                                ('mobilenet_v3_small', 9, False)])
+@pytest.mark.parametrize(
+    'arch, cut, reduced',
+    [('mobilenet_v2', 14, False), ('mobilenet_v3_large', 13, True), ('mobilenet_v3_small', 9, False)],
+)
 def test_mobilenet_taps_the_expansion_and_computes_what_torchvisions_does(arch, cut, reduced):
     options = dict(reduced_tail=True) if reduced else {}
     theirs = getattr(torchvision.models, arch)(**options).eval()
@@ -127,7 +137,9 @@ def test_mobilenet_taps_the_expansion_and_computes_what_torchvisions_does(arch, 
 
 def test_mobilenet_taps_blocks_with_a_shortcut_and_outputs():
     x = torch.rand(1, 3, 64, 64)
-    whole = MODELS.build(dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=range(19), tap='output')).eval()
+    whole = MODELS.build(
+        dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=range(19), tap='output')
+    ).eval()
     tapped = MODELS.build(dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=range(19))).eval()
     tapped.load_state_dict(whole.state_dict())
     outputs, expansions = whole(x), tapped(x)
@@ -136,13 +148,22 @@ def test_mobilenet_taps_blocks_with_a_shortcut_and_outputs():
 
 
 def test_mobilenet_freezes_layers():
-    backbone = MODELS.build(dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=(14, 18), frozen_stages=2)).train()
+    backbone = MODELS.build(
+        dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=(14, 18), frozen_stages=2)
+    ).train()
     assert not backbone.features[1].training and backbone.features[2].training
     assert not any(p.requires_grad for p in backbone.features[:2].parameters())
 
 
-@pytest.mark.parametrize('options, message', [(dict(arch='mobilenet_v9'), 'mobilenet_v9'), (dict(tap='middle'), 'middle'),
-                                              (dict(out_indices=(19, )), r'0\.\.18'), (dict(reduced_tail=True), 'MobileNetV3')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(arch='mobilenet_v9'), 'mobilenet_v9'),
+        (dict(tap='middle'), 'middle'),
+        (dict(out_indices=(19,)), r'0\.\.18'),
+        (dict(reduced_tail=True), 'MobileNetV3'),
+    ],
+)
 def test_mobilenet_options_that_do_not_exist_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build({**dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=(14, 18)), **options})

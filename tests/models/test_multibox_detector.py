@@ -5,7 +5,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement, InstanceData
 
-from conftest import CONFIGS
+from tests.support import CONFIGS
 
 
 def build_detector(**options):
@@ -18,10 +18,16 @@ def build_detector(**options):
 def batch(factor):
     """Images of the network's size, with ground truth in pixels of originals that are larger by ``factor``."""
     samples = []
-    for corner in (20., 60.):
-        sample = DetDataSample(metainfo=dict(img_shape=(240, 320), ori_shape=(240 * factor[1], 320 * factor[0]),
-                                             batch_input_shape=(240, 320), scale_factor=(1 / factor[0], 1 / factor[1])))
-        box = torch.tensor([[corner, corner, 200., 180.]]) * torch.tensor([*factor, *factor])
+    for corner in (20.0, 60.0):
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(240, 320),
+                ori_shape=(240 * factor[1], 320 * factor[0]),
+                batch_input_shape=(240, 320),
+                scale_factor=(1 / factor[0], 1 / factor[1]),
+            )
+        )
+        box = torch.tensor([[corner, corner, 200.0, 180.0]]) * torch.tensor([*factor, *factor])
         sample.gt_instances = InstanceData(bboxes=box, labels=torch.tensor([4]))
         sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
         samples.append(sample)
@@ -48,7 +54,7 @@ def test_validation_gives_detections_and_behind_them_the_losses():
     for name, value in losses.loss.items():
         assert value > 0
         torch.testing.assert_close(value, trained[name], rtol=1e-4, atol=1e-5)
-    assert found[0].gt_instances.bboxes.tolist() == [[40., 60., 400., 540.]]
+    assert found[0].gt_instances.bboxes.tolist() == [[40.0, 60.0, 400.0, 540.0]]
 
 
 def build_detector_of(detector, **options):

@@ -9,11 +9,11 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
+
 from ssd_plugin.ops.boxes import encode
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
-
-from conftest import CONFIGS
+from tests.support import CONFIGS
 
 SIZE = 64
 HEAD = dict(
@@ -26,11 +26,19 @@ HEAD = dict(
         strides=[16, 32],
         sizes=[(20, 30), (40, 50)],
         aspect_ratios=[[2], [2]],
-        centers='step'),
-    matcher=dict(type='SSDMatcher', ignored='match'))
+        centers='step',
+    ),
+    matcher=dict(type='SSDMatcher', ignored='match'),
+)
 TEST_CFG = ConfigDict(score_thr=0.01, nms_pre=400, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200)
 THEIR_PRIORS = dict(
-    type='SSDAnchorGenerator', scale_major=False, strides=[16, 32], ratios=[[2], [2]], min_sizes=[20, 40], max_sizes=[30, 50])
+    type='SSDAnchorGenerator',
+    scale_major=False,
+    strides=[16, 32],
+    ratios=[[2], [2]],
+    min_sizes=[20, 40],
+    max_sizes=[30, 50],
+)
 THEIR_CODER = dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2])
 
 
@@ -53,13 +61,18 @@ def their_head(prior_generator, bbox_coder):
             anchor_generator=prior_generator,
             bbox_coder=bbox_coder,
             train_cfg=ConfigDict(
-                assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0., gt_max_assign_all=False),
+                assigner=dict(
+                    type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.0, gt_max_assign_all=False
+                ),
                 sampler=dict(type='PseudoSampler'),
-                smoothl1_beta=1.,
+                smoothl1_beta=1.0,
                 allowed_border=-1,
                 pos_weight=-1,
-                neg_pos_ratio=3),
-            test_cfg=TEST_CFG))
+                neg_pos_ratio=3,
+            ),
+            test_cfg=TEST_CFG,
+        )
+    )
     # Its prediction reads an attribute that it does not set.
     head.loss_cls = None
     return head
@@ -79,13 +92,15 @@ def metas(batch=2, shape=(SIZE, SIZE), **more):
     return [dict(img_shape=shape, pad_shape=shape, batch_input_shape=shape, **more) for _ in range(batch)]
 
 
-OBJECTS = ([[4., 4., 28., 24.], [30., 20., 62., 60.]], [[10., 10., 50., 50.]])
+OBJECTS = ([[4.0, 4.0, 28.0, 24.0], [30.0, 20.0, 62.0, 60.0]], [[10.0, 10.0, 50.0, 50.0]])
 
 
 def test_loss_is_that_of_priors_matched_encoded_and_summed():
     head, feats = build_head(), features()
     losses = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
-    logits, deltas = (torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, n) for m in maps], 1) for maps, n in zip(head(feats), (4, 4)))
+    logits, deltas = (
+        torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, n) for m in maps], 1) for maps, n in zip(head(feats), (4, 4))
+    )
     priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
     labels, targets = torch.full((2, len(priors)), 3), torch.zeros(2, len(priors), 4)
     for image, instances in enumerate(ground_truth(*OBJECTS)):
@@ -102,7 +117,7 @@ def test_loss_is_that_of_priors_matched_encoded_and_summed():
 def test_alpha_weighs_the_boxes_alone():
     feats = features()
     head = build_head()
-    doubled = build_head(loss_multibox=dict(type='MultiBoxLoss', alpha=2.))
+    doubled = build_head(loss_multibox=dict(type='MultiBoxLoss', alpha=2.0))
     doubled.load_state_dict(head.state_dict())
     one, two = (h.loss_by_feat(*h(feats), ground_truth(*OBJECTS), metas()) for h in (head, doubled))
     torch.testing.assert_close(two['loss_bbox'], 2 * one['loss_bbox'])
@@ -115,7 +130,7 @@ def test_alpha_weighs_the_boxes_alone():
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-@pytest.mark.parametrize('images', [([], []), ([[5., 5., 5., 5.]], [])])
+@pytest.mark.parametrize('images', [([], []), ([[5.0, 5.0, 5.0, 5.0]], [])])
 def test_batch_without_usable_objects_gives_zero_loss_and_zero_gradients(images):
     head = build_head()
     losses = head.loss_by_feat(*head(features()), ground_truth(*images), metas())
@@ -132,7 +147,7 @@ def test_background_is_mined_from_empty_images_when_asked():
 
 def test_box_without_area_leaves_the_loss_as_it_is_without_it():
     head, feats = build_head(), features()
-    with_bad = ([[4., 4., 28., 24.], [30., 30., 30., 30.]], OBJECTS[1])
+    with_bad = ([[4.0, 4.0, 28.0, 24.0], [30.0, 30.0, 30.0, 30.0]], OBJECTS[1])
     bad = head.loss_by_feat(*head(feats), ground_truth(*with_bad), metas())
     good = head.loss_by_feat(*head(feats), ground_truth([OBJECTS[0][0]], OBJECTS[1]), metas())
     torch.testing.assert_close(bad, good)
@@ -141,7 +156,7 @@ def test_box_without_area_leaves_the_loss_as_it_is_without_it():
 @pytest.mark.parametrize('ignored, trains', [('match', True), ('exclude', False), ('background', False)])
 def test_difficult_objects_train_when_told_to(ignored, trains):
     head = build_head(matcher=dict(type='SSDMatcher', ignored=ignored))
-    feats, difficult = features(1), ground_truth([[10., 10., 50., 50.]])
+    feats, difficult = features(1), ground_truth([[10.0, 10.0, 50.0, 50.0]])
     losses = head.loss_by_feat(*head(feats), ground_truth([]), metas(1), difficult)
     assert bool(losses['loss_bbox'] > 0) == trains
 
@@ -161,7 +176,9 @@ def test_outputs_and_loss_equal_mmdetections_head():
     feats = features()
     torch.testing.assert_close(ours(feats), theirs(feats))
     found = ours.loss_by_feat(*ours(feats), ground_truth(*OBJECTS), metas())
-    expected = theirs.loss_by_feat(*theirs(feats), ground_truth(*OBJECTS), metas(), [InstanceData(bboxes=torch.zeros(0, 4))] * 2)
+    expected = theirs.loss_by_feat(
+        *theirs(feats), ground_truth(*OBJECTS), metas(), [InstanceData(bboxes=torch.zeros(0, 4))] * 2
+    )
     torch.testing.assert_close(found['loss_cls'], sum(expected['loss_cls']).squeeze())
     torch.testing.assert_close(found['loss_bbox'], sum(expected['loss_bbox']))
 
@@ -170,7 +187,7 @@ def test_predictions_equal_mmdetections_head():
     theirs, ours = their_head(THEIR_PRIORS, THEIR_CODER), build_head()
     ours.load_state_dict(theirs.state_dict())
     feats = [5 * f for f in features()]
-    more = dict(scale_factor=(2., 0.5))
+    more = dict(scale_factor=(2.0, 0.5))
     expected = theirs.predict_by_feat(*theirs(feats), batch_img_metas=metas(**more), rescale=True)
     found = ours.predict_by_feat(*ours(feats), batch_img_metas=metas(**more), rescale=True)
     for a, b in zip(found, expected):
@@ -191,11 +208,14 @@ def test_priors_and_coders_are_exchanged_both_ways(prior_generator, bbox_coder):
     expected = reference.loss_by_feat(*reference(feats), ground_truth(*OBJECTS), metas())
     found = ours.loss_by_feat(*ours(feats), ground_truth(*OBJECTS), metas())
     torch.testing.assert_close(found, expected)
-    other = theirs.loss_by_feat(*theirs(feats), ground_truth(*OBJECTS), metas(), [InstanceData(bboxes=torch.zeros(0, 4))] * 2)
+    other = theirs.loss_by_feat(
+        *theirs(feats), ground_truth(*OBJECTS), metas(), [InstanceData(bboxes=torch.zeros(0, 4))] * 2
+    )
     torch.testing.assert_close(sum(other['loss_cls']).squeeze(), expected['loss_cls'])
     for a, b in zip(
-            ours.predict_by_feat(*ours(feats), batch_img_metas=metas()),
-            theirs.predict_by_feat(*theirs(feats), batch_img_metas=metas())):
+        ours.predict_by_feat(*ours(feats), batch_img_metas=metas()),
+        theirs.predict_by_feat(*theirs(feats), batch_img_metas=metas()),
+    ):
         torch.testing.assert_close(a.scores, b.scores)
 
 
@@ -214,8 +234,13 @@ def test_retina_head_runs_with_our_priors_and_coder():
                 sampler=dict(type='PseudoSampler'),
                 allowed_border=-1,
                 pos_weight=-1,
-                debug=False),
-            test_cfg=ConfigDict(nms_pre=100, score_thr=0., nms=dict(type='nms', iou_threshold=0.5), max_per_img=10, min_bbox_size=0)))
+                debug=False,
+            ),
+            test_cfg=ConfigDict(
+                nms_pre=100, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=10, min_bbox_size=0
+            ),
+        )
+    )
     feats = features()
     losses = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
     assert all(sum(value).isfinite() for value in losses.values())
@@ -234,8 +259,12 @@ def test_test_cfg_bounds_scores_numbers_and_sizes():
     head, feats = build_head(), [5 * f for f in features()]
     cfg = ConfigDict(TEST_CFG, score_thr=0.3, max_per_img=5, min_bbox_size=12)
     for image in head.predict_by_feat(*head(feats), batch_img_metas=metas(), cfg=cfg):
-        assert len(image) <= 5 and (image.scores >= 0.3).all() and (image.bboxes[:, 2:] - image.bboxes[:, :2] > 12).all()
-    all_of_them = head.predict_by_feat(*head(feats), batch_img_metas=metas(), cfg=ConfigDict(score_thr=0.), with_nms=False)
+        assert (
+            len(image) <= 5 and (image.scores >= 0.3).all() and (image.bboxes[:, 2:] - image.bboxes[:, :2] > 12).all()
+        )
+    all_of_them = head.predict_by_feat(
+        *head(feats), batch_img_metas=metas(), cfg=ConfigDict(score_thr=0.0), with_nms=False
+    )
     assert len(all_of_them[0]) == 80 * 3
 
 
@@ -248,7 +277,12 @@ def test_other_suppression_is_refused_by_name():
 def test_predictors_differ_by_level():
     head = build_head(predictor=['separable', 'dense'])
     assert {name for name, _ in head.cls_convs.named_parameters()} == {
-        '0.0.conv.weight', '0.0.conv.bias', '0.1.weight', '0.1.bias', '1.0.weight', '1.0.bias'
+        '0.0.conv.weight',
+        '0.0.conv.bias',
+        '0.1.weight',
+        '0.1.bias',
+        '1.0.weight',
+        '1.0.bias',
     }
     assert head.cls_convs[0][0].conv.groups == 8 and head.cls_convs[1][0].kernel_size == (3, 3)
 
@@ -278,7 +312,8 @@ def test_background_as_first_output_gives_the_same_loss_and_detections():
     first = reordered(head, [3, 0, 1, 2], background='first')
     torch.testing.assert_close(
         first.loss_by_feat(*first(feats), ground_truth(*OBJECTS), metas()),
-        head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas()))
+        head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas()),
+    )
     for a, b in zip(first.predict_by_feat(*first(feats), metas()), head.predict_by_feat(*head(feats), metas())):
         assert len(a) and torch.equal(a.labels, b.labels)
         torch.testing.assert_close(a.bboxes, b.bboxes)
@@ -287,8 +322,8 @@ def test_background_as_first_output_gives_the_same_loss_and_detections():
 
 def test_unused_outputs_share_the_softmax_and_are_never_detected():
     head, feats = build_head(), [5 * f for f in features()]
-    more = reordered(head, [3, 0, None, 1, 2], background='first', unused_outputs=(2, ))
-    cfg = ConfigDict(score_thr=0.)
+    more = reordered(head, [3, 0, None, 1, 2], background='first', unused_outputs=(2,))
+    cfg = ConfigDict(score_thr=0.0)
     found = more.predict_by_feat(*more(feats), metas(), cfg=cfg, with_nms=False)[0]
     logits = torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, 5) for m in more(feats)[0]], dim=1)[0]
     expected = logits.softmax(dim=-1)[:, [1, 3, 4]]
@@ -300,9 +335,15 @@ def test_unused_outputs_share_the_softmax_and_are_never_detected():
     assert losses['loss_cls'] > same_classes['loss_cls']
 
 
-@pytest.mark.parametrize('options, message', [(dict(background='middle'), 'middle'), (dict(unused_outputs=(3, 3)), 'different'),
-                                              (dict(background='first', unused_outputs=(0, )), 'not the background'),
-                                              (dict(unused_outputs=(9, )), r'0\.\.4')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(background='middle'), 'middle'),
+        (dict(unused_outputs=(3, 3)), 'different'),
+        (dict(background='first', unused_outputs=(0,)), 'not the background'),
+        (dict(unused_outputs=(9,)), r'0\.\.4'),
+    ],
+)
 def test_outputs_that_cannot_be_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build_head(**options)
@@ -313,7 +354,7 @@ def test_boxes_are_not_cut_when_the_coder_says_so():
     head, whole = build_head(), build_head(bbox_coder=coder)
     whole.load_state_dict(head.state_dict())
     feats = [9 * f for f in features()]
-    cfg = ConfigDict(score_thr=0.)
+    cfg = ConfigDict(score_thr=0.0)
     cut, uncut = (h.predict_by_feat(*h(feats), metas(), cfg=cfg, with_nms=False)[0].bboxes for h in (head, whole))
     assert uncut.min() < 0 and uncut.max() > SIZE
     torch.testing.assert_close(uncut.clamp(0, SIZE), cut)
@@ -342,7 +383,12 @@ def test_loss_path_compiles_without_a_graph_break(options):
     def loss(cls_scores, bbox_preds, boxes, classes, ignored):
         return head.loss_multibox(cls_scores, bbox_preds, *targets_of(priors, boxes, classes, ignored), 4)
 
-    inputs = (*head(features()), torch.tensor([OBJECTS[0]] * 2), torch.tensor([[0, 2], [1, -1]]), torch.zeros(2, 2, dtype=torch.bool))
+    inputs = (
+        *head(features()),
+        torch.tensor([OBJECTS[0]] * 2),
+        torch.tensor([[0, 2], [1, -1]]),
+        torch.zeros(2, 2, dtype=torch.bool),
+    )
     compiled = torch.compile(loss, fullgraph=True, backend='eager')
     torch.testing.assert_close(compiled(*inputs), loss(*inputs))
 
@@ -366,9 +412,9 @@ def test_loss_does_not_wait_for_the_gpu(options):
 def test_detector_trains_predicts_and_gives_tensors():
     cfg = Config.fromfile(CONFIGS / 'ssd_depthwise_320x240_voc.py').model
     detector = MODELS.build(cfg)
-    sample = DetDataSample(metainfo=dict(img_shape=(240, 320), scale_factor=(1., 1.), batch_input_shape=(240, 320)))
-    sample.gt_instances, = ground_truth([[20., 20., 120., 150.]])
-    sample.ignored_instances, = ground_truth([])
+    sample = DetDataSample(metainfo=dict(img_shape=(240, 320), scale_factor=(1.0, 1.0), batch_input_shape=(240, 320)))
+    (sample.gt_instances,) = ground_truth([[20.0, 20.0, 120.0, 150.0]])
+    (sample.ignored_instances,) = ground_truth([])
     image = torch.rand(1, 3, 240, 320)
     losses = detector.loss(image, [sample])
     assert set(losses) == {'loss_cls', 'loss_bbox'} and all(loss > 0 for loss in losses.values())
@@ -385,16 +431,17 @@ def test_normalizer_is_the_mean_over_ranks(monkeypatch):
     torch.testing.assert_close(shared['loss_cls'] * 2, alone['loss_cls'])
 
 
-
 def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
     cfg = Config.fromfile(CONFIGS / 'ssd300_manytomany_coco.py').model.bbox_head
     head = MODELS.build(cfg)
     priors = torch.cat(head.prior_generator.grid_priors(head.prior_generator.featmap_sizes, device='cpu'))
     chosen = priors[5000]
     # Two objects of different classes at one prior's place, a crowd far away, and an image without objects.
-    objects = [InstanceData(bboxes=torch.stack([chosen, chosen + 2]), labels=torch.tensor([3, 7])),
-               InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))]
-    ignored = [InstanceData(bboxes=torch.tensor([[0., 0., 60., 60.]]), labels=torch.tensor([1])), objects[1]]
+    objects = [
+        InstanceData(bboxes=torch.stack([chosen, chosen + 2]), labels=torch.tensor([3, 7])),
+        InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)),
+    ]
+    ignored = [InstanceData(bboxes=torch.tensor([[0.0, 0.0, 60.0, 60.0]]), labels=torch.tensor([1])), objects[1]]
     sizes = list(zip(head.prior_generator.num_base_priors, head.prior_generator.featmap_sizes))
     cls_maps = [torch.zeros(2, a * 81, *size, requires_grad=True) for a, size in sizes]
     box_maps = [torch.zeros(2, a * 4, *size, requires_grad=True) for a, size in sizes]
@@ -425,7 +472,7 @@ def test_a_head_with_sigmoids_has_an_output_for_each_class_and_none_for_the_back
     # Without an object the background is learned still.
     assert nothing['loss_cls'] > 0 and nothing['loss_bbox'] == 0
     scores = torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, 3) for m in logits], 1).sigmoid()
-    found = head.predict_by_feat(logits, deltas, metas(), ConfigDict(TEST_CFG, score_thr=0., max_per_img=5))
+    found = head.predict_by_feat(logits, deltas, metas(), ConfigDict(TEST_CFG, score_thr=0.0, max_per_img=5))
     assert [image.scores.max().item() for image in found] == pytest.approx(scores.flatten(1).amax(1).tolist())
 
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmcv.cnn import DepthwiseSeparableConvModule
 from mmdet.registry import MODELS
+
 from ssd_plugin.models.necks.ssd_extra_layers import L2Norm
 
 SSD300 = dict(
@@ -10,7 +11,8 @@ SSD300 = dict(
     out_channels=(512, 256, 256, 256),
     strides=(2, 2, 1, 1),
     paddings=(1, 1, 0, 0),
-    l2_norm_scale=20)
+    l2_norm_scale=20,
+)
 
 
 def test_ssd300_equals_mmdetections_neck_and_takes_its_weights():
@@ -21,7 +23,9 @@ def test_ssd300_equals_mmdetections_neck_and_takes_its_weights():
             out_channels=(512, 1024, 512, 256, 256, 256),
             level_strides=(2, 2, 1, 1),
             level_paddings=(1, 1, 0, 0),
-            l2_norm_scale=20))
+            l2_norm_scale=20,
+        )
+    )
     theirs.init_weights()
     torch.nn.init.uniform_(theirs.l2_norm.weight, 10, 30)
     ours = MODELS.build(SSD300)
@@ -36,7 +40,7 @@ def test_l2_norm_starts_at_its_scale_and_has_length_scale():
     neck.init_weights()
     assert (neck.l2_norm.weight == 20).all()
     out = neck.l2_norm(torch.randn(1, 512, 3, 3))
-    torch.testing.assert_close(out.norm(dim=1), torch.full((1, 3, 3), 20.))
+    torch.testing.assert_close(out.norm(dim=1), torch.full((1, 3, 3), 20.0))
 
 
 def test_l2_norm_of_nothing_is_nothing_with_a_finite_gradient():
@@ -50,11 +54,13 @@ def test_separable_layers_of_the_depthwise_detector():
         dict(
             type='SSDExtraLayers',
             in_channels=(64, 128, 256),
-            out_channels=(256, ),
+            out_channels=(256,),
             mid_channels=64,
-            strides=(2, ),
-            paddings=(1, ),
-            separable=True))
+            strides=(2,),
+            paddings=(1,),
+            separable=True,
+        )
+    )
     assert isinstance(neck.extra_layers[0][1], DepthwiseSeparableConvModule)
     levels = neck([torch.rand(1, 64, 30, 40), torch.rand(1, 128, 15, 20), torch.rand(1, 256, 8, 10)])
     assert [tuple(level.shape[1:]) for level in levels] == [(64, 30, 40), (128, 15, 20), (256, 8, 10), (256, 4, 5)]
@@ -82,7 +88,9 @@ def test_first_level_takes_another_normalization():
     torch.testing.assert_close(first.std(dim=(0, 2, 3)), torch.ones(512), atol=1e-2, rtol=0)
 
 
-@pytest.mark.parametrize('options, message', [(dict(linear=True), 'separable'), (dict(first_norm_cfg=dict(type='BN')), 'not both')])
+@pytest.mark.parametrize(
+    'options, message', [(dict(linear=True), 'separable'), (dict(first_norm_cfg=dict(type='BN')), 'not both')]
+)
 def test_options_that_exclude_each_other_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(dict(SSD300, **options))

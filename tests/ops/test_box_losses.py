@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
+
 from ssd_plugin.ops.box_losses import box_loss, overlap_loss
 from ssd_plugin.ops.boxes import decode, elementwise_iou, encode, pairwise_iou
-from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
 THEIRS = dict(giou=generalized_box_iou_loss, diou=distance_box_iou_loss, ciou=complete_box_iou_loss)
 
@@ -19,14 +20,14 @@ def boxes(number, seed):
 
 def test_hand_computed_values():
     # Two squares of side 2 that share one of four unit squares: IoU 1/7, enclosed by a square of side 3.
-    a, b = torch.tensor([[0., 0, 2, 2]]), torch.tensor([[1., 1, 3, 3]])
+    a, b = torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 1, 3, 3]])
     assert overlap_loss(a, b, 'iou').item() == pytest.approx(6 / 7)
     assert overlap_loss(a, b, 'giou').item() == pytest.approx(6 / 7 + 2 / 9)
     assert overlap_loss(a, b, 'diou').item() == pytest.approx(6 / 7 + 2 / 18)
     # The same aspect ratio.
     assert overlap_loss(a, b, 'ciou').item() == pytest.approx(6 / 7 + 2 / 18)
-    wide = torch.tensor([[0., 0, 2, 1]])
-    v = 4 / math.pi**2 * (math.atan(2) - math.atan(1))**2
+    wide = torch.tensor([[0.0, 0, 2, 1]])
+    v = 4 / math.pi**2 * (math.atan(2) - math.atan(1)) ** 2
     assert overlap_loss(wide, a, 'ciou').item() == pytest.approx(0.5 + 0.25 / 8 + v * v / (0.5 + v), rel=1e-5)
 
 
@@ -62,7 +63,7 @@ def test_iou_is_the_diagonal_of_all_pairs():
 
 @pytest.mark.parametrize('kind', ['smooth_l1', 'iou', *THEIRS])
 def test_only_positives_count_and_what_is_decoded_is_compared(kind):
-    priors, objects = boxes(6, 3), boxes(6, 3) + torch.tensor([3., -2, 5, 4])
+    priors, objects = boxes(6, 3), boxes(6, 3) + torch.tensor([3.0, -2, 5, 4])
     targets = encode(priors, objects, 0.1, 0.2).unsqueeze(0)
     deltas = torch.randn(1, 6, 4, requires_grad=True)
     positive = torch.tensor([[True, False, True, False, False, True]])
@@ -87,8 +88,12 @@ def test_only_positives_count_and_what_is_decoded_is_compared(kind):
 def test_absurd_offsets_give_a_finite_loss(deltas, kind):
     priors = boxes(4, 4)
     found = box_loss(
-        torch.full((1, 4, 4), deltas), torch.zeros(1, 4, 4), torch.ones(1, 4, dtype=torch.bool), kind,
-        decode=lambda offsets: decode(priors, offsets, 0.1, 0.2))
+        torch.full((1, 4, 4), deltas),
+        torch.zeros(1, 4, 4),
+        torch.ones(1, 4, dtype=torch.bool),
+        kind,
+        decode=lambda offsets: decode(priors, offsets, 0.1, 0.2),
+    )
     assert found.isfinite()
 
 

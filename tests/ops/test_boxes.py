@@ -5,6 +5,7 @@ import torch
 import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ssd_plugin.ops import boxes as ops
 
 
@@ -13,9 +14,9 @@ def box(coordinate=st.floats(0, 500), side=st.floats(1, 500)):
 
 
 def test_iou_of_hand_computed_pairs():
-    a = torch.tensor([[0., 0., 10., 10.], [0., 0., 0., 0.]])
-    b = torch.tensor([[5., 5., 15., 15.], [0., 0., 10., 10.], [20., 20., 30., 30.]])
-    torch.testing.assert_close(ops.pairwise_iou(a, b), torch.tensor([[25 / 175, 1., 0.], [0., 0., 0.]]))
+    a = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 0.0, 0.0]])
+    b = torch.tensor([[5.0, 5.0, 15.0, 15.0], [0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
+    torch.testing.assert_close(ops.pairwise_iou(a, b), torch.tensor([[25 / 175, 1.0, 0.0], [0.0, 0.0, 0.0]]))
 
 
 @given(st.lists(box(), min_size=1, max_size=8), st.lists(box(), min_size=1, max_size=8))
@@ -33,12 +34,15 @@ def test_iou_broadcasts_over_the_batch():
 
 
 def test_encode_of_hand_computed_row():
-    prior, target = torch.tensor([[10., 10., 30., 50.]]), torch.tensor([[14., 10., 34., 30.]])  # centres (20,30) and (24,20)
+    prior, target = (
+        torch.tensor([[10.0, 10.0, 30.0, 50.0]]),
+        torch.tensor([[14.0, 10.0, 34.0, 30.0]]),
+    )  # centres (20,30) and (24,20)
     expected = torch.tensor([[4 / 20 / 0.1, -10 / 40 / 0.1, math.log(1) / 0.2, math.log(20 / 40) / 0.2]])
     torch.testing.assert_close(ops.encode(prior, target, 0.1, 0.2), expected)
 
 
-@given(box(), box(), st.sampled_from([(0.1, 0.2), (1., 1.)]))
+@given(box(), box(), st.sampled_from([(0.1, 0.2), (1.0, 1.0)]))
 def test_decode_inverts_encode(prior, target, variances):
     prior, target = torch.tensor([prior], dtype=torch.float64), torch.tensor([target], dtype=torch.float64)
     torch.testing.assert_close(ops.decode(prior, ops.encode(prior, target, *variances), *variances), target)
@@ -53,19 +57,21 @@ def test_encode_inverts_decode(prior, deltas):
 
 
 def test_box_without_area_encodes_to_finite_offsets():
-    prior = torch.tensor([[0., 0., 20., 20.]])
-    for target in ([5., 5., 5., 5.], [5., 5., 5., 15.], [9., 9., 5., 5.]):
+    prior = torch.tensor([[0.0, 0.0, 20.0, 20.0]])
+    for target in ([5.0, 5.0, 5.0, 5.0], [5.0, 5.0, 5.0, 15.0], [9.0, 9.0, 5.0, 5.0]):
         assert ops.encode(prior, torch.tensor([target]), 0.1, 0.2).isfinite().all()
 
 
 @pytest.mark.parametrize('value', [1e30, -1e30, math.inf, -math.inf, 1e4])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
 def test_absurd_offsets_decode_to_finite_boxes(value, dtype):
-    prior = torch.tensor([[0., 0., 300., 300.]])
+    prior = torch.tensor([[0.0, 0.0, 300.0, 300.0]])
     assert ops.decode(prior, torch.full((1, 4), value).to(dtype), 0.1, 0.2).isfinite().all()
 
 
 def test_clip_to_image_cuts_at_the_borders_of_each_image():
-    boxes = torch.tensor([[-5., -5., 50., 50.], [10., 10., 500., 500.]])
-    expected = torch.tensor([[0., 0., 40., 30.], [10., 10., 100., 200.]])
-    torch.testing.assert_close(ops.clip_to_image(boxes, torch.tensor([30., 200.]), torch.tensor([40., 100.])), expected)
+    boxes = torch.tensor([[-5.0, -5.0, 50.0, 50.0], [10.0, 10.0, 500.0, 500.0]])
+    expected = torch.tensor([[0.0, 0.0, 40.0, 30.0], [10.0, 10.0, 100.0, 200.0]])
+    torch.testing.assert_close(
+        ops.clip_to_image(boxes, torch.tensor([30.0, 200.0]), torch.tensor([40.0, 100.0])), expected
+    )

@@ -5,6 +5,7 @@ import torch
 import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ssd_plugin.ops import detections
 from ssd_plugin.ops.candidates import Candidates, likely_priors, select_candidates
 from ssd_plugin.ops.detections import detect, detect_best_first, suppress
@@ -16,11 +17,11 @@ def detect_one_by_one(scores, boxes, threshold, top_k, iou_threshold, limit):
     for image_scores, image_boxes in zip(scores, boxes):
         kept = []
         for label in range(scores.shape[-1]):
-            order = image_scores[:, label].sort(descending=True, stable=True).indices[:top_k if top_k >= 0 else None]
+            order = image_scores[:, label].sort(descending=True, stable=True).indices[: top_k if top_k >= 0 else None]
             order = order[image_scores[order, label] >= threshold]
             keep = torchvision.ops.nms(image_boxes[order], image_scores[order, label], iou_threshold)
             kept += [(-float(image_scores[p, label]), label, int(p)) for p in order[keep.sort().values]]
-        results.append(sorted(kept)[:limit if limit >= 0 else None])
+        results.append(sorted(kept)[: limit if limit >= 0 else None])
     return results
 
 
@@ -31,13 +32,20 @@ def detect_at_once(scores, boxes, threshold, top_k, iou_threshold, limit):
 
 def numbered(found, boxes):
     """The same triples: a prior is found by its box."""
-    return [[(-float(score), int(label), int((image_boxes == box).all(dim=1).nonzero()[0]))
-             for box, score, label in zip(*image)] for image, image_boxes in zip(found, boxes)]
+    return [
+        [
+            (-float(score), int(label), int((image_boxes == box).all(dim=1).nonzero()[0]))
+            for box, score, label in zip(*image)
+        ]
+        for image, image_boxes in zip(found, boxes)
+    ]
 
 
 def detect_dense(scores, boxes_of, threshold, top_k, iou_threshold, limit):
     select = partial(select_candidates, scores, threshold)
-    return detect_best_first(select, len(scores), scores[0].numel(), boxes_of, scores.device, top_k, iou_threshold, limit)
+    return detect_best_first(
+        select, len(scores), scores[0].numel(), boxes_of, scores.device, top_k, iou_threshold, limit
+    )
 
 
 def random_boxes(batch, number):
@@ -50,14 +58,17 @@ def random_boxes(batch, number):
 @given(
     seed=st.integers(0, 10**6),
     kind=st.sampled_from(['untrained', 'trained', 'ties', 'equal']),
-    settings=st.sampled_from([(0.01, 40, 20), (0.3, 400, 5), (0., 7, 200), (0.05, -1, 3), (0.01, 400, -1), (0.99, 400, 10)]))
+    settings=st.sampled_from(
+        [(0.01, 40, 20), (0.3, 400, 5), (0.0, 7, 200), (0.05, -1, 3), (0.01, 400, -1), (0.99, 400, 10)]
+    ),
+)
 def test_batch_equals_image_by_image_and_class_by_class(seed, kind, settings):
     torch.manual_seed(seed)
     scores = torch.randn(3, 60, 5)
     if kind == 'trained':
         scores[..., 4] += 6
         scores[:, :10, 1] += 8
-    scores = (scores * dict(untrained=0.1, equal=0.).get(kind, 1.)).softmax(dim=-1)[..., :-1]
+    scores = (scores * dict(untrained=0.1, equal=0.0).get(kind, 1.0)).softmax(dim=-1)[..., :-1]
     if kind == 'ties':
         scores = (scores * 8).round() / 8
     boxes = random_boxes(3, 60)
@@ -79,10 +90,11 @@ def maps_of(logits, channels_last):
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    shift=st.sampled_from([0., 6., 60.]),
+    shift=st.sampled_from([0.0, 6.0, 60.0]),
     order=st.sampled_from([[0, 1, 2, 3, 4], [1, 2, 3, 4, 0], [1, 3, 4, 2, 0]]),
     channels_last=st.booleans(),
-    threshold=st.sampled_from([0., 0.01, 0.5, 1.]))
+    threshold=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
+)
 def test_maps_give_what_their_scores_give(seed, shift, order, channels_last, threshold):
     torch.manual_seed(seed)
     logits = torch.randn(3, 60, 5)
@@ -92,17 +104,31 @@ def test_maps_give_what_their_scores_give(seed, shift, order, channels_last, thr
     num_classes = 3 if order[3] == 2 else 4
     expected = detect_one_by_one(logits.softmax(dim=-1)[..., order[:num_classes]], boxes, threshold, 40, 0.45, 20)
     found = numbered(
-        detect(maps_of(logits, channels_last), order, num_classes, lambda c: (boxes[c.image, c.prior], None), threshold, 40, 0.45, 20), boxes)
+        detect(
+            maps_of(logits, channels_last),
+            order,
+            num_classes,
+            lambda c: (boxes[c.image, c.prior], None),
+            threshold,
+            40,
+            0.45,
+            20,
+        ),
+        boxes,
+    )
     assert [[row[1:] for row in image] for image in found] == [[row[1:] for row in image] for image in expected]
-    assert [row[0] for image in found for row in image] == pytest.approx([row[0] for image in expected for row in image])
+    assert [row[0] for image in found for row in image] == pytest.approx(
+        [row[0] for image in expected for row in image]
+    )
 
 
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    shift=st.sampled_from([0., -6., -60.]),
+    shift=st.sampled_from([0.0, -6.0, -60.0]),
     channels_last=st.booleans(),
-    threshold=st.sampled_from([0., 0.01, 0.5, 1.]))
+    threshold=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
+)
 def test_maps_of_sigmoids_give_what_their_scores_give(seed, shift, channels_last, threshold):
     torch.manual_seed(seed)
     logits = torch.randn(3, 60, 4) + shift
@@ -110,9 +136,23 @@ def test_maps_of_sigmoids_give_what_their_scores_give(seed, shift, channels_last
     boxes, order = random_boxes(3, 60), list(range(4))
     expected = detect_one_by_one(logits.sigmoid(), boxes, threshold, 40, 0.45, 20)
     found = numbered(
-        detect(maps_of(logits, channels_last), order, 4, lambda c: (boxes[c.image, c.prior], None), threshold, 40, 0.45, 20, True), boxes)
+        detect(
+            maps_of(logits, channels_last),
+            order,
+            4,
+            lambda c: (boxes[c.image, c.prior], None),
+            threshold,
+            40,
+            0.45,
+            20,
+            True,
+        ),
+        boxes,
+    )
     assert [[row[1:] for row in image] for image in found] == [[row[1:] for row in image] for image in expected]
-    assert [row[0] for image in found for row in image] == pytest.approx([row[0] for image in expected for row in image])
+    assert [row[0] for image in found for row in image] == pytest.approx(
+        [row[0] for image in expected for row in image]
+    )
 
 
 def test_likely_priors_of_a_trained_network_are_few_and_of_an_untrained_one_all():
@@ -126,50 +166,63 @@ def test_likely_priors_of_a_trained_network_are_few_and_of_an_untrained_one_all(
 
 def test_an_image_whose_best_candidates_suppress_each_other_takes_more():
     # 100 boxes in one place and two elsewhere: the first two places of the result need 101 candidates.
-    boxes = torch.tensor([[0., 0., 10., 10.]]).repeat(102, 1)
-    boxes[100:] += torch.tensor([[50.], [80.]])
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]).repeat(102, 1)
+    boxes[100:] += torch.tensor([[50.0], [80.0]])
     scores = torch.linspace(0.9, 0.5, 102).view(1, 102, 1)
-    found, = detect_dense(scores, lambda c: (boxes[c.prior], None), 0.01, 400, 0.45, 3)
-    assert found.boxes[:, 0].tolist() == [0., 50., 80.]
+    (found,) = detect_dense(scores, lambda c: (boxes[c.prior], None), 0.01, 400, 0.45, 3)
+    assert found.boxes[:, 0].tolist() == [0.0, 50.0, 80.0]
 
 
 def test_nothing_above_the_threshold_gives_nothing():
-    for image in detect_dense(torch.zeros(2, 10, 3), lambda c: (torch.zeros(len(c.prior), 4), None), 0.5, 400, 0.45, 200):
+    for image in detect_dense(
+        torch.zeros(2, 10, 3), lambda c: (torch.zeros(len(c.prior), 4), None), 0.5, 400, 0.45, 200
+    ):
         assert image.boxes.shape == (0, 4) and len(image.scores) == len(image.labels) == 0
 
 
 def test_one_candidate_is_kept():
     scores = torch.zeros(2, 10, 3)
     scores[1, 4, 2] = 0.9
-    first, second = detect_dense(scores, lambda c: (torch.tensor([[0., 0., 1., 1.]]), None), 0.5, 400, 0.45, 200)
+    first, second = detect_dense(scores, lambda c: (torch.tensor([[0.0, 0.0, 1.0, 1.0]]), None), 0.5, 400, 0.45, 200)
     assert len(first.scores) == 0 and second.labels.tolist() == [2] and second.scores.tolist() == pytest.approx([0.9])
 
 
 def test_score_at_the_threshold_is_kept():
-    assert len(detect_dense(torch.full((1, 1, 1), 0.25), lambda c: (torch.zeros(1, 4), None), 0.25, 400, None, 200)[0].scores) == 1
+    assert (
+        len(
+            detect_dense(torch.full((1, 1, 1), 0.25), lambda c: (torch.zeros(1, 4), None), 0.25, 400, None, 200)[
+                0
+            ].scores
+        )
+        == 1
+    )
 
 
 def test_same_box_of_other_class_or_image_is_not_suppressed():
     scores = torch.tensor([[[0.9, 0.8]], [[0.7, 0.6]]])
-    found = detect_dense(scores, lambda c: (torch.tensor([[0., 0., 5., 5.]]).expand(len(c.prior), 4), None), 0.01, 400, 0.45, 200)
+    found = detect_dense(
+        scores, lambda c: (torch.tensor([[0.0, 0.0, 5.0, 5.0]]).expand(len(c.prior), 4), None), 0.01, 400, 0.45, 200
+    )
     assert [image.scores.tolist() for image in found] == [pytest.approx([0.9, 0.8]), pytest.approx([0.7, 0.6])]
 
 
 def test_boxes_that_are_not_to_be_used_do_not_suppress():
-    boxes = torch.tensor([[0., 0., 10., 10.], [0., 0., 10., 10.]])
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 10.0]])
     scores = torch.tensor([[[0.9], [0.8]]])
-    found, = detect_dense(scores, lambda c: (boxes[c.prior], c.prior == 1), 0.01, 400, 0.45, 200)
+    (found,) = detect_dense(scores, lambda c: (boxes[c.prior], c.prior == 1), 0.01, 400, 0.45, 200)
     assert found.scores.tolist() == pytest.approx([0.8])
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), threshold=st.sampled_from([0., 0.3, 0.45, 0.9]), block=st.sampled_from([1, 50, 10**6]))
+@given(
+    seed=st.integers(0, 10**6), threshold=st.sampled_from([0.0, 0.3, 0.45, 0.9]), block=st.sampled_from([1, 50, 10**6])
+)
 def test_suppression_in_parts_of_any_size_equals_that_of_all_at_once(seed, threshold, block):
     torch.manual_seed(seed)
-    sizes = torch.randint(0, 40, (6, )).tolist()
+    sizes = torch.randint(0, 40, (6,)).tolist()
     boxes = random_boxes(1, sum(sizes))[0]
     # A chain, where each box overlaps the next: what is kept depends on all before it.
-    boxes[:sizes[0]] = torch.tensor([0., 0., 10., 10.]) + 3 * torch.arange(sizes[0])[:, None]
+    boxes[: sizes[0]] = torch.tensor([0.0, 0.0, 10.0, 10.0]) + 3 * torch.arange(sizes[0])[:, None]
     score = torch.rand(len(boxes))
     group = torch.repeat_interleave(torch.arange(6), torch.tensor(sizes))
     found = Candidates(image=group // 2, score=score, label=group % 2, prior=torch.arange(len(boxes))).sorted()
@@ -177,5 +230,7 @@ def test_suppression_in_parts_of_any_size_equals_that_of_all_at_once(seed, thres
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detections, 'NMS_ON_CPU', block)
         keep = suppress(boxes, found, threshold)
-    expected = torchvision.ops.batched_nms(boxes.double(), found.score.double(), found.image * 2 + found.label, threshold)
+    expected = torchvision.ops.batched_nms(
+        boxes.double(), found.score.double(), found.image * 2 + found.label, threshold
+    )
     assert keep.nonzero().flatten().tolist() == expected.sort().values.tolist()

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.registry import MODELS
+
 from ssd_plugin.ops.focal_losses import focal_loss, quality_focal_loss
 
 
@@ -14,7 +15,7 @@ def maps(scores):
     first, second = scores[:, :half], scores[:, half:]
     return [
         first.transpose(1, 2).unsqueeze(-1),
-        second.reshape(len(scores), (scores.shape[1] - half) // 2, -1).transpose(1, 2).unsqueeze(-1)
+        second.reshape(len(scores), (scores.shape[1] - half) // 2, -1).transpose(1, 2).unsqueeze(-1),
     ]
 
 
@@ -31,7 +32,7 @@ def test_hand_computed_sums():
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10**6), gamma=st.sampled_from([0., 1.5, 2.]))
+@given(seed=st.integers(0, 10**6), gamma=st.sampled_from([0.0, 1.5, 2.0]))
 def test_values_and_gradients_equal_mmdetections(seed, gamma):
     torch.manual_seed(seed)
     classes, labels = 3, torch.randint(-1, 4, (2, 16))
@@ -40,11 +41,18 @@ def test_values_and_gradients_equal_mmdetections(seed, gamma):
     rows, flat = scores.reshape(-1, classes)[counted], labels.flatten()[counted]
     ours, theirs = scores.clone().requires_grad_(), rows.clone().requires_grad_()
     for found, expected in [
-        (focal_loss(maps(ours), labels, classes, gamma),
-         MODELS.build(dict(type='FocalLoss', gamma=gamma, alpha=0.25, reduction='sum'))(
-             theirs, torch.nn.functional.one_hot(flat, classes + 1)[:, :classes])),
-        (quality_focal_loss(maps(ours), labels, quality, classes, gamma),
-         MODELS.build(dict(type='QualityFocalLoss', beta=gamma, reduction='sum'))(theirs, (flat, quality.flatten()[counted])))
+        (
+            focal_loss(maps(ours), labels, classes, gamma),
+            MODELS.build(dict(type='FocalLoss', gamma=gamma, alpha=0.25, reduction='sum'))(
+                theirs, torch.nn.functional.one_hot(flat, classes + 1)[:, :classes]
+            ),
+        ),
+        (
+            quality_focal_loss(maps(ours), labels, quality, classes, gamma),
+            MODELS.build(dict(type='QualityFocalLoss', beta=gamma, reduction='sum'))(
+                theirs, (flat, quality.flatten()[counted])
+            ),
+        ),
     ]:
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
         ours.grad = theirs.grad = None
@@ -56,5 +64,5 @@ def test_values_and_gradients_equal_mmdetections(seed, gamma):
 
 def test_an_easy_background_counts_for_little():
     labels = torch.full((1, 8), 2)
-    hard, easy = (focal_loss(maps(torch.full((1, 8, 2), score)), labels, 2) for score in (0., -4.))
+    hard, easy = (focal_loss(maps(torch.full((1, 8, 2), score)), labels, 2) for score in (0.0, -4.0))
     assert 0 < easy < hard / 1e4

@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ssd_plugin.ops.many_to_many_loss import many_to_many_loss
-from ssd_plugin.ops.pairs import Pairs
+from ssd_plugin.ops.many_to_many_matching import Pairs
 
 
 def pairs_of(rows, room=0):
@@ -26,8 +27,10 @@ def test_hand_computed_sums():
     deltas = torch.zeros(1, 4, 4)
     # The first prior serves two objects of different classes.
     pairs = pairs_of([(0, 0, 0), (0, 1, 0)], room=3)
-    targets = torch.tensor([[0.5, 0, 0, 0], [0, 2., 0, 0], *[[9., 9, 9, 9]] * 3])
-    sums = many_to_many_loss(maps(scores, 3), maps(deltas, 4), pairs, torch.tensor([0, 1, 0, 0, 0]), targets, None, 3, neg_pos_ratio=0.5)
+    targets = torch.tensor([[0.5, 0, 0, 0], [0, 2.0, 0, 0], *[[9.0, 9, 9, 9]] * 3])
+    sums = many_to_many_loss(
+        maps(scores, 3), maps(deltas, 4), pairs, torch.tensor([0, 1, 0, 0, 0]), targets, None, 3, neg_pos_ratio=0.5
+    )
     assert sums.cls == pytest.approx(2 * math.log(3)) and sums.num_pairs == 2
     assert sums.bbox == pytest.approx(0.5 * 0.25 + 1.5)
     # One negative: the prior that is surest of a class, softmax 1/4, 1/2, 1/4.
@@ -51,18 +54,30 @@ def test_it_equals_a_plain_loop_over_pairs(seed, number):
     scores = torch.randn(batch, priors, outputs, requires_grad=True)
     deltas = torch.randn(batch, priors, 4, requires_grad=True)
     rows = sorted({(int(torch.randint(batch, ())), 0, int(torch.randint(priors, ()))) for _ in range(number)})
-    labels, targets = torch.randint(outputs - 1, (len(rows) + 2, )), torch.randn(len(rows) + 2, 4)
+    labels, targets = torch.randint(outputs - 1, (len(rows) + 2,)), torch.randn(len(rows) + 2, 4)
     order = torch.tensor([1, 2, 3, 0])
     sums = many_to_many_loss(
-        maps(scores, outputs), maps(deltas, 4), pairs_of(rows, room=2), labels, targets, None, outputs, order, neg_pos_ratio=2)
+        maps(scores, outputs),
+        maps(deltas, 4),
+        pairs_of(rows, room=2),
+        labels,
+        targets,
+        None,
+        outputs,
+        order,
+        neg_pos_ratio=2,
+    )
     log = scores[..., order].log_softmax(-1)
     cls = sum(-log[i, p, labels[k]] for k, (i, _, p) in enumerate(rows))
-    bbox = sum(torch.nn.functional.smooth_l1_loss(deltas[i, p], targets[k], reduction='sum') for k, (i, _, p) in enumerate(rows))
+    bbox = sum(
+        torch.nn.functional.smooth_l1_loss(deltas[i, p], targets[k], reduction='sum')
+        for k, (i, _, p) in enumerate(rows)
+    )
     no_match = 0
     for image in range(batch):
         free = [p for p in range(priors) if (image, 0, p) not in rows]
         free.sort(key=lambda p: -log[image, p, :-1].max())
-        no_match += sum(-log[image, p, -1] for p in free[:2 * sum(i == image for i, _, _ in rows)])
+        no_match += sum(-log[image, p, -1] for p in free[: 2 * sum(i == image for i, _, _ in rows)])
     for found, expected in zip(sums, (cls, no_match, bbox, len(rows))):
         assert float(found) == pytest.approx(float(expected), rel=1e-4, abs=1e-5)
     if rows:
@@ -73,6 +88,12 @@ def test_it_equals_a_plain_loop_over_pairs(seed, number):
 
 def test_without_pairs_there_is_nothing_to_learn():
     sums = many_to_many_loss(
-        maps(torch.randn(2, 5, 3), 3), maps(torch.randn(2, 5, 4), 4), pairs_of([], room=4), torch.zeros(4, dtype=torch.long),
-        torch.zeros(4, 4), None, 3)
+        maps(torch.randn(2, 5, 3), 3),
+        maps(torch.randn(2, 5, 4), 4),
+        pairs_of([], room=4),
+        torch.zeros(4, dtype=torch.long),
+        torch.zeros(4, 4),
+        None,
+        3,
+    )
     assert [float(value) for value in sums] == [0, 0, 0, 0]

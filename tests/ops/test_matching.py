@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ssd_plugin.ops import matching
 from ssd_plugin.ops.boxes import pairwise_iou
 from ssd_plugin.ops.matching import BACKGROUND, match_priors, priors_in_regions
@@ -37,16 +38,28 @@ def match_one_by_one(priors, boxes, threshold, unique):
 # Few coordinates, so that ties and shared best priors are common.
 boxes_strategy = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)).map(
-        lambda b: [10. * b[0], 10. * b[1], 10. * (b[0] + b[2]), 10. * (b[1] + b[3])]),
-    max_size=5)
-grid = torch.tensor([[10. * x, 10. * y, 10. * (x + w), 10. * (y + h)] for x in range(4) for y in range(4)
-                     for w, h in ((1, 1), (2, 2), (2, 1))])
+        lambda b: [10.0 * b[0], 10.0 * b[1], 10.0 * (b[0] + b[2]), 10.0 * (b[1] + b[3])]
+    ),
+    max_size=5,
+)
+grid = torch.tensor(
+    [
+        [10.0 * x, 10.0 * y, 10.0 * (x + w), 10.0 * (y + h)]
+        for x in range(4)
+        for y in range(4)
+        for w, h in ((1, 1), (2, 2), (2, 1))
+    ]
+)
 
 
 def pad(images):
     size = max(len(image) for image in images)
-    boxes = torch.tensor([image + [[7., 7., 33., 33.]] * (size - len(image)) for image in images]).reshape(len(images), size, 4)
-    valid = torch.tensor([[g < len(image) for g in range(size)] for image in images], dtype=torch.bool).reshape(len(images), size)
+    boxes = torch.tensor([image + [[7.0, 7.0, 33.0, 33.0]] * (size - len(image)) for image in images]).reshape(
+        len(images), size, 4
+    )
+    valid = torch.tensor([[g < len(image) for g in range(size)] for image in images], dtype=torch.bool).reshape(
+        len(images), size
+    )
     return boxes, valid
 
 
@@ -73,13 +86,18 @@ def test_blocks_of_any_size_and_known_lengths_give_the_same(images, unique, bloc
 
 
 def test_of_two_objects_that_want_a_prior_the_closer_one_has_it():
-    priors = torch.tensor([[0., 0., 10., 10.], [50., 50., 60., 60.]])
-    boxes, valid = pad([[[0., 0., 4., 4.], [0., 0., 6., 6.]]])
+    priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]])
+    boxes, valid = pad([[[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 6.0, 6.0]]])
     assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND]]
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), num_objects=st.integers(1, 255), num_priors=st.integers(1, 200), values=st.sampled_from([2, 5, 10**6]))
+@given(
+    seed=st.integers(0, 10**6),
+    num_objects=st.integers(1, 255),
+    num_priors=st.integers(1, 200),
+    values=st.sampled_from([2, 5, 10**6]),
+)
 def test_maxima_are_the_first_of_equals(seed, num_objects, num_priors, values):
     torch.manual_seed(seed)
     iou = torch.randint(values, (2, num_objects, num_priors)) / values
@@ -97,14 +115,14 @@ def test_an_image_with_more_objects_than_are_compared_at_a_time():
 
 def test_padding_does_not_take_the_first_prior():
     # A box that overlaps nothing has its highest IoU, 0, with the first prior, which another object owns.
-    priors = torch.tensor([[0., 0., 10., 10.], [50., 50., 60., 60.]])
-    boxes, valid = pad([[[900., 900., 910., 910.], [0., 0., 3., 3.], [900., 900., 910., 910.]], []])
+    priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]])
+    boxes, valid = pad([[[900.0, 900.0, 910.0, 910.0], [0.0, 0.0, 3.0, 3.0], [900.0, 900.0, 910.0, 910.0]], []])
     assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND], [BACKGROUND, BACKGROUND]]
 
 
 def test_unique_gives_the_other_its_next_best():
-    priors = torch.tensor([[0., 0., 10., 10.], [0., 0., 20., 20.]])
-    boxes, valid = pad([[[0., 0., 4., 4.], [0., 0., 6., 6.]]])
+    priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 20.0, 20.0]])
+    boxes, valid = pad([[[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 6.0, 6.0]]])
     assert match_priors(priors, boxes, valid, unique=True).tolist() == [[1, 0]]
 
 
@@ -112,22 +130,33 @@ def test_unique_gives_the_other_its_next_best():
 def test_image_without_objects_is_background(unique):
     boxes, valid = torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.bool)
     assert (match_priors(grid, boxes, valid, unique=unique) == BACKGROUND).all()
-    boxes, valid = pad([[[0., 0., 10., 10.]], []])
+    boxes, valid = pad([[[0.0, 0.0, 10.0, 10.0]], []])
     assert (match_priors(grid, boxes, valid, unique=unique)[1] == BACKGROUND).all()
 
 
 @pytest.mark.parametrize('unique', [False, True])
-@pytest.mark.parametrize('bad', [[5., 5., 5., 5.], [9., 9., 5., 5.], [float('nan')] * 4, [0., 0., float('inf'), 9.], [900., 900., 950., 950.]])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        [5.0, 5.0, 5.0, 5.0],
+        [9.0, 9.0, 5.0, 5.0],
+        [float('nan')] * 4,
+        [0.0, 0.0, float('inf'), 9.0],
+        [900.0, 900.0, 950.0, 950.0],
+    ],
+)
 def test_unusable_box_is_left_out_and_harms_no_other(bad, unique):
-    boxes, valid = pad([[bad, [0., 0., 10., 10.]]])
+    boxes, valid = pad([[bad, [0.0, 0.0, 10.0, 10.0]]])
     found = match_priors(grid, boxes, valid, unique=unique)
     alone = match_priors(grid, boxes[:, 1:], valid[:, 1:], unique=unique)
     torch.testing.assert_close(found, torch.where(alone >= 0, alone + 1, alone))
 
 
 def test_priors_inside_a_region_by_their_own_area():
-    priors = torch.tensor([[0., 0., 10., 10.], [5., 0., 15., 10.], [6., 0., 16., 10.], [0., 0., 100., 100.]])
-    regions, valid = pad([[[0., 0., 10., 10.]]])
+    priors = torch.tensor(
+        [[0.0, 0.0, 10.0, 10.0], [5.0, 0.0, 15.0, 10.0], [6.0, 0.0, 16.0, 10.0], [0.0, 0.0, 100.0, 100.0]]
+    )
+    regions, valid = pad([[[0.0, 0.0, 10.0, 10.0]]])
     assert priors_in_regions(priors, regions, valid, 0.5).tolist() == [[True, True, False, False]]
     assert not priors_in_regions(priors, regions, ~valid, 0.5).any()
     assert not priors_in_regions(priors, torch.zeros(1, 0, 4), torch.zeros(1, 0, dtype=torch.bool), 0.5).any()

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ssd_plugin.ops.multibox_loss import cross_entropy, hardest
 from ssd_plugin.ops.multibox_loss import multibox_loss as loss_of_maps
 
@@ -17,7 +18,7 @@ def multibox_loss(logits, deltas, labels, targets, *args, **kwargs):
 def loss_image_by_image(logits, deltas, labels, targets, ratio, beta, mining, if_empty):
     """The formulas, one image after another."""
     background = logits.shape[-1] - 1
-    total_cls, total_bbox, positives = 0., 0., 0
+    total_cls, total_bbox, positives = 0.0, 0.0, 0
     for scores, offsets, label, target in zip(logits, deltas, labels, targets):
         positive = [i for i, c in enumerate(label.tolist()) if 0 <= c < background]
         negative = [i for i, c in enumerate(label.tolist()) if c == background]
@@ -42,10 +43,11 @@ def loss_image_by_image(logits, deltas, labels, targets, ratio, beta, mining, if
     seed=st.integers(0, 10**6),
     batch=st.integers(1, 4),
     num_priors=st.integers(1, 30),
-    positive_share=st.sampled_from([0., 0.1, 0.5, 1.]),
+    positive_share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     mining=st.sampled_from(['background', 'foreground']),
     if_empty=st.sampled_from([0, 5]),
-    ratio=st.sampled_from([3., 1.]))
+    ratio=st.sampled_from([3.0, 1.0]),
+)
 def test_values_and_gradients_equal_the_formulas(seed, batch, num_priors, positive_share, mining, if_empty, ratio):
     random = torch.Generator().manual_seed(seed)
     logits = torch.randn(batch, num_priors, 5, generator=random).requires_grad_()
@@ -56,8 +58,8 @@ def test_values_and_gradients_equal_the_formulas(seed, batch, num_priors, positi
     labels[chance > 0.95] = -1
     labels[0] = 4  # an image without objects
 
-    ours = multibox_loss(logits, deltas, labels, targets, ratio, 1., mining, if_empty)
-    cls, bbox, positives = loss_image_by_image(logits, deltas, labels, targets, ratio, 1., mining, if_empty)
+    ours = multibox_loss(logits, deltas, labels, targets, ratio, 1.0, mining, if_empty)
+    cls, bbox, positives = loss_image_by_image(logits, deltas, labels, targets, ratio, 1.0, mining, if_empty)
     assert ours.num_positives == positives
     torch.testing.assert_close(ours.cls, torch.as_tensor(cls, dtype=torch.float32), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(ours.bbox, torch.as_tensor(bbox, dtype=torch.float32), rtol=1e-4, atol=1e-4)
@@ -70,24 +72,24 @@ def test_values_and_gradients_equal_the_formulas(seed, batch, num_priors, positi
 def test_hand_computed_value():
     # Uniform scores over two classes: every cross-entropy is log 2. One positive and three of the four negatives count.
     logits, labels = torch.zeros(1, 5, 2), torch.tensor([[0, 1, 1, 1, 1]])
-    deltas = torch.tensor([0.5, 2., 0., 0.]).expand(1, 5, 4)
+    deltas = torch.tensor([0.5, 2.0, 0.0, 0.0]).expand(1, 5, 4)
     sums = multibox_loss(logits, deltas, labels, torch.zeros(1, 5, 4))
-    torch.testing.assert_close(sums.cls, 4 * torch.tensor(2.).log())
+    torch.testing.assert_close(sums.cls, 4 * torch.tensor(2.0).log())
     torch.testing.assert_close(sums.bbox, torch.tensor(0.5 * 0.25 + 1.5))
 
 
 def test_mining_is_per_image():
     # The second image's negatives are all harder, but it has no positive: none of them counts.
     logits = torch.zeros(2, 4, 2)
-    logits[1, :, 0] = 10.
+    logits[1, :, 0] = 10.0
     labels = torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]])
     sums = multibox_loss(logits, torch.zeros(2, 4, 4), labels, torch.zeros(2, 4, 4))
-    torch.testing.assert_close(sums.cls, 4 * torch.tensor(2.).log())
+    torch.testing.assert_close(sums.cls, 4 * torch.tensor(2.0).log())
 
 
 def test_targets_of_negatives_are_not_read():
     labels = torch.tensor([[0, 1, 1]])
-    targets = torch.tensor([[0.] * 4, [float('nan')] * 4, [float('inf')] * 4])[None]
+    targets = torch.tensor([[0.0] * 4, [float('nan')] * 4, [float('inf')] * 4])[None]
     deltas = torch.zeros(1, 3, 4, requires_grad=True)
     sums = multibox_loss(torch.zeros(1, 3, 2), deltas, labels, targets)
     sums.bbox.backward()
@@ -95,8 +97,8 @@ def test_targets_of_negatives_are_not_read():
 
 
 def test_half_precision_is_summed_in_float32():
-    logits = torch.full((4, 1000, 21), 5.)
-    logits[..., 0] = 30.
+    logits = torch.full((4, 1000, 21), 5.0)
+    logits[..., 0] = 30.0
     labels = torch.ones(4, 1000, dtype=torch.long)
     half = multibox_loss(logits.half(), torch.zeros(4, 1000, 4).half(), labels, torch.zeros(4, 1000, 4))
     full = multibox_loss(logits, torch.zeros(4, 1000, 4), labels, torch.zeros(4, 1000, 4))
@@ -106,15 +108,19 @@ def test_half_precision_is_summed_in_float32():
 
 def test_hardest_takes_the_first_of_equals_and_no_more_than_there_are():
     hardness, eligible = torch.ones(3, 4), torch.tensor([[True] * 4, [False, True, False, True], [False] * 4])
-    assert hardest(hardness, eligible, torch.tensor([2, 9, 1])).tolist() == [[True, True, False, False], [False, True, False, True],
-                                                                             [False] * 4]
+    assert hardest(hardness, eligible, torch.tensor([2, 9, 1])).tolist() == [
+        [True, True, False, False],
+        [False, True, False, True],
+        [False] * 4,
+    ]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     kind=st.sampled_from(['normal', 'few values', 'negative', 'tiny', 'infinite']),
-    share=st.sampled_from([0., 0.3, 1.]))
+    share=st.sampled_from([0.0, 0.3, 1.0]),
+)
 def test_hardest_equals_a_stable_sort(seed, kind, share):
     torch.manual_seed(seed)
     hardness = torch.randn(3, 50) * 10
@@ -128,11 +134,11 @@ def test_hardest_equals_a_stable_sort(seed, kind, share):
         hardness[:, ::7] = torch.inf
         hardness[:, 3::7] = -torch.inf
     eligible = torch.rand(3, 50) < share
-    count = torch.randint(0, 60, (3, ))
+    count = torch.randint(0, 60, (3,))
     found = hardest(hardness, eligible, count)
     for image in range(3):
         order = [i for i in hardness[image].sort(descending=True, stable=True).indices.tolist() if eligible[image, i]]
-        assert sorted(order[:count[image]]) == found[image].nonzero().flatten().tolist()
+        assert sorted(order[: count[image]]) == found[image].nonzero().flatten().tolist()
 
 
 @pytest.mark.parametrize('channels_last', [False, True])
@@ -158,4 +164,6 @@ def test_class_order_says_which_output_a_label_is():
 
 def test_unknown_mining_is_refused():
     with pytest.raises(ValueError, match='mining'):
-        multibox_loss(torch.zeros(1, 1, 2), torch.zeros(1, 1, 4), torch.zeros(1, 1).long(), torch.zeros(1, 1, 4), mining='random')
+        multibox_loss(
+            torch.zeros(1, 1, 2), torch.zeros(1, 1, 4), torch.zeros(1, 1).long(), torch.zeros(1, 1, 4), mining='random'
+        )

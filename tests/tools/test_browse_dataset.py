@@ -2,9 +2,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from ssd_plugin.datasets.browse import HEIGHT, TITLE, contact_sheet, stages
-from ssd_plugin.engine.launch import read_config
 from mmdet.registry import DATASETS
+
+from ssd_plugin.analysis.sample_sheets import HEIGHT, TITLE, contact_sheet, stages
+from ssd_plugin.configs import read_config
 
 CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 
@@ -12,7 +13,9 @@ CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 @pytest.fixture
 def dataset(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
-    cfg.train_dataloader.dataset.pipeline[2].update(zoom_out_prob=1., zoom_out_ratio=(2, 3), constraints=(0., ), brightness=32.)
+    cfg.train_dataloader.dataset.pipeline[2].update(
+        zoom_out_prob=1.0, zoom_out_ratio=(2, 3), constraints=(0.0,), brightness=32.0
+    )
     return DATASETS.build(cfg.train_dataloader.dataset)
 
 
@@ -25,7 +28,7 @@ def test_stages_show_window_sample_and_colours(dataset):
     sheet = stages(dataset, 0, seed=3)
     assert sheet.shape[1] == HEIGHT + TITLE + 12
     width = (sheet.shape[2] - 6) // 3
-    window, sampled, result = (sheet[:, 6 + TITLE:-6, 6 + i * width:i * width + width].float() for i in range(3))
+    window, sampled, result = (sheet[:, 6 + TITLE : -6, 6 + i * width : i * width + width].float() for i in range(3))
     # Only colours differ between the last two: one level of brightness or another factor, so nearly a line.
     assert np.corrcoef(sampled.flatten(), result.flatten())[0, 1] > 0.7
     assert ((window - sampled).abs() > 30).float().mean() > 0.1
@@ -38,10 +41,10 @@ def test_stages_of_mmdetections_steps_are_shown_one_by_one_in_whole_levels(shape
     data.pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations', with_bbox=True),
-        dict(type='RandomFlip', prob=1.),
+        dict(type='RandomFlip', prob=1.0),
         # Leaves fractions of levels.
         dict(type='PhotoMetricDistortion'),
-        dict(type='PackDetInputs')
+        dict(type='PackDetInputs'),
     ]
     built = DATASETS.build(data)
     # Four steps have an image.
@@ -57,16 +60,24 @@ def test_stages_show_what_a_mosaic_is_made_of(shapes):
     mixed = dict(
         type='MultiImageMixDataset',
         dataset={**data, 'pipeline': loading},
-        pipeline=[dict(type='MosaicSSDAugment', augment=augment), packing])
+        pipeline=[dict(type='MosaicSSDAugment', augment=augment), packing],
+    )
     # Four images and what they become.
-    assert stages(DATASETS.build(dict(type='RepeatDataset', dataset=mixed, times=2)), 0, seed=0).shape[2] == 5 * (400 + 6) + 6
+    assert (
+        stages(DATASETS.build(dict(type='RepeatDataset', dataset=mixed, times=2)), 0, seed=0).shape[2]
+        == 5 * (400 + 6) + 6
+    )
 
 
 def test_tool_writes_a_picture(run_tool, shapes, tmp_path):
     result = run_tool('browse_dataset.py', CONFIG, '--number', '3', '--cfg-options', f'data_root={shapes}')
     assert result.returncode == 0, result.stderr
     assert cv2.imread(str(tmp_path / 'browse_dataset.png')).shape == (334, 1224, 3)
-    for arguments, message in ((('--stages', '99'), 'images 0 to 11'), (('--number', '0'), '1 or more'), (('--columns', '-1'), '1 or more'),
-                               (('--out', 'nowhere/a.png'), 'no folder nowhere')):
+    for arguments, message in (
+        (('--stages', '99'), 'images 0 to 11'),
+        (('--number', '0'), '1 or more'),
+        (('--columns', '-1'), '1 or more'),
+        (('--out', 'nowhere/a.png'), 'no folder nowhere'),
+    ):
         refused = run_tool('browse_dataset.py', CONFIG, *arguments, '--cfg-options', f'data_root={shapes}')
         assert refused.returncode > 0 and message in refused.stderr and 'Traceback' not in refused.stderr

@@ -3,7 +3,7 @@ import shutil
 import cv2
 import pytest
 
-from conftest import CONFIGS, ROOT
+from tests.support import CONFIGS, ROOT
 
 BCCD = ROOT.parent / 'shared/data/bccd'
 CONFIG = CONFIGS / 'ssd_depthwise_shapes.py'
@@ -37,14 +37,21 @@ def test_many_boxes_that_are_left_out_are_not_safe(run_tool, data):
     for path in (data / 'Annotations').iterdir():
         path.write_text(path.read_text().replace('<name>', '<name>big '))
     result = run_tool('check_dataset.py', data, '--config', CONFIG, '--max-listed', '2')
-    assert result.returncode == 1 and "'big circle' is no class of the config" in result.stdout and 'more (--max-listed 0' in result.stdout
+    assert (
+        result.returncode == 1
+        and "'big circle' is no class of the config" in result.stdout
+        and 'more (--max-listed 0' in result.stdout
+    )
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (('nowhere', ), 'nowhere holds no data set'),
-    (('--config', 'nowhere.py'), 'nowhere.py'),
-    (('.', '--picture', 'nowhere/a.png'), 'no folder nowhere'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('nowhere',), 'nowhere holds no data set'),
+        (('--config', 'nowhere.py'), 'nowhere.py'),
+        (('.', '--picture', 'nowhere/a.png'), 'no folder nowhere'),
+    ],
+)
 def test_nothing_to_check_gives_status_2(run_tool, arguments, message):
     result = run_tool('check_dataset.py', *arguments)
     assert result.returncode == 2 and message in result.stderr and 'Traceback' not in result.stderr

@@ -4,11 +4,13 @@ import pytest
 def interpreter(folder, supported=True, venv=True):
     """A stand-in for an interpreter, with the answers that the set-up asks it for."""
     path = folder / 'python'
-    path.write_text('#!/bin/sh\ncase "$*" in\n'
-                    '--version) echo "Python 3.99.0" ;;\n'
-                    f'*version_info*) exit {int(not supported)} ;;\n'
-                    f'*ensurepip*) exit {int(not venv)} ;;\n'
-                    '*) echo "called with $*" >&2; exit 99 ;;\nesac\n')
+    path.write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        '--version) echo "Python 3.99.0" ;;\n'
+        f'*version_info*) exit {int(not supported)} ;;\n'
+        f'*ensurepip*) exit {int(not venv)} ;;\n'
+        '*) echo "called with $*" >&2; exit 99 ;;\nesac\n'
+    )
     path.chmod(0o755)
     return str(path)
 
@@ -33,7 +35,13 @@ def test_missing_interpreter_is_named(run_tool):
     assert 'there is no python9' in error_of(run_tool('setup_env.sh', PYTHON='python9'))
 
 
-@pytest.mark.parametrize('arguments, expected', [(('--stack', 'other'), "not 'other'"), (('--stack', ), 'needs a value'),
-                                                 (('--quick', ), 'unknown argument --quick')])
+@pytest.mark.parametrize(
+    'arguments, expected',
+    [
+        (('--stack', 'other'), "not 'other'"),
+        (('--stack',), 'needs a value'),
+        (('--quick',), 'unknown argument --quick'),
+    ],
+)
 def test_wrong_arguments_are_named(arguments, expected, run_tool):
     assert expected in error_of(run_tool('setup_env.sh', *arguments))

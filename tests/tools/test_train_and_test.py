@@ -1,4 +1,5 @@
 """The whole path on tiny data, through the tools and MMEngine's real Runner."""
+
 import json
 import os
 import re
@@ -9,9 +10,9 @@ import torch
 from mmdet.apis import DetInferencer
 from mmdet.registry import DATASETS
 from mmengine.fileio import load
-from ssd_plugin.datasets.shapes import CLASSES
 
-from conftest import CONFIGS, run_tool_in
+from ssd_plugin.prepare.drawn_shapes import CLASSES
+from tests.support import CONFIGS, run_tool_in
 
 CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 
@@ -28,7 +29,7 @@ def options(data, iterations=4, **more):
         'param_scheduler.0.end': 2,
         'param_scheduler.1.begin': 2,
         'param_scheduler.1.end': 4,
-        **more
+        **more,
     }
     return ['--cfg-options', *(f'{key}={value}' for key, value in values.items())]
 
@@ -72,18 +73,51 @@ def test_resume_goes_on_from_the_newest_checkpoint(trained, shapes, run_tool, tm
 
 def test_evaluation_gives_both_metrics_and_dumps_detections(trained, shapes, run_tool, tmp_path):
     text = output(
-        run_tool('test.py', CONFIG, trained[0] / 'iter_4.pth', '--work-dir', tmp_path / 'test', '--out', tmp_path / 'found.pkl',
-                 '--show-dir', 'pictures', *options(shapes)))
+        run_tool(
+            'test.py',
+            CONFIG,
+            trained[0] / 'iter_4.pth',
+            '--work-dir',
+            tmp_path / 'test',
+            '--out',
+            tmp_path / 'found.pkl',
+            '--show-dir',
+            'pictures',
+            *options(shapes),
+        )
+    )
     assert 'pascal_voc/AP50' in text and 'coco/bbox_mAP_50' in text and (tmp_path / 'found.pkl').is_file()
     assert len(list((tmp_path / 'test').rglob('pictures/**/*.jpg'))) == 4
 
 
 def test_detect_gives_the_detections_of_the_evaluation(trained, shapes, run_tool, tmp_path):
-    output(run_tool('test.py', CONFIG, trained[0] / 'iter_4.pth', '--work-dir', tmp_path / 'test', '--out', tmp_path / 'found.pkl',
-                    *options(shapes)))
-    expected = {str(sample['img_path']).rsplit('/', 1)[-1]: sample['pred_instances'] for sample in load(tmp_path / 'found.pkl')}
-    output(run_tool('detect.py', *(str(shapes / 'JPEGImages' / name) for name in expected), '--config', CONFIG, '--checkpoint',
-                    trained[0] / 'iter_4.pth', '--out-dir', tmp_path / 'out'))
+    output(
+        run_tool(
+            'test.py',
+            CONFIG,
+            trained[0] / 'iter_4.pth',
+            '--work-dir',
+            tmp_path / 'test',
+            '--out',
+            tmp_path / 'found.pkl',
+            *options(shapes),
+        )
+    )
+    expected = {
+        str(sample['img_path']).rsplit('/', 1)[-1]: sample['pred_instances'] for sample in load(tmp_path / 'found.pkl')
+    }
+    output(
+        run_tool(
+            'detect.py',
+            *(str(shapes / 'JPEGImages' / name) for name in expected),
+            '--config',
+            CONFIG,
+            '--checkpoint',
+            trained[0] / 'iter_4.pth',
+            '--out-dir',
+            tmp_path / 'out',
+        )
+    )
     found = json.loads((tmp_path / 'out/detections.json').read_text())
     assert len(found['images']) == len(expected)
     for image in found['images']:
@@ -103,8 +137,25 @@ def test_detect_reads_folders_and_globs_and_names_unreadable_files(trained, shap
     shutil.copy(names[1], folder / 'deep' / 'a.jpg')
     (folder / 'broken.png').write_bytes(b'no image')
     (folder / 'notes.txt').write_text('no image')
-    text = output(run_tool('detect.py', folder, f'{folder}/*.jpg', '--config', CONFIG, '--checkpoint', trained[0] / 'iter_4.pth',
-                           '--out-dir', tmp_path / 'out', '--min-score', '0.2', '--top-k', '3', '--max-overlap', '0.3'))
+    text = output(
+        run_tool(
+            'detect.py',
+            folder,
+            f'{folder}/*.jpg',
+            '--config',
+            CONFIG,
+            '--checkpoint',
+            trained[0] / 'iter_4.pth',
+            '--out-dir',
+            tmp_path / 'out',
+            '--min-score',
+            '0.2',
+            '--top-k',
+            '3',
+            '--max-overlap',
+            '0.3',
+        )
+    )
     found = json.loads((tmp_path / 'out/detections.json').read_text())
     assert [image['file_name'] for image in found['images']] == [str(folder / 'a.jpg'), str(folder / 'deep/a.jpg')]
     assert all(a['score'] >= 0.2 for a in found['annotations']) and len(found['annotations']) <= 6
@@ -114,12 +165,15 @@ def test_detect_reads_folders_and_globs_and_names_unreadable_files(trained, shap
 
 def test_detect_says_what_matches_nothing(trained, run_tool, tmp_path):
     result = run_tool('detect.py', 'nowhere/*.jpg', '--config', CONFIG, '--checkpoint', trained[0] / 'iter_4.pth')
-    assert result.returncode == 1 and 'nowhere/*.jpg names no image' in result.stderr and 'Traceback' not in result.stderr
+    assert (
+        result.returncode == 1 and 'nowhere/*.jpg names no image' in result.stderr and 'Traceback' not in result.stderr
+    )
 
 
 def test_mmdetections_inferencer_works_with_config_and_checkpoint(trained, shapes):
     inferencer = DetInferencer(
-        str(CONFIGS / 'ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False)
+        str(CONFIGS / 'ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False
+    )
     image = next((shapes / 'JPEGImages').iterdir())
     result = inferencer(str(image), no_save_vis=True, no_save_pred=True)['predictions'][0]
     assert set(result) == {'labels', 'scores', 'bboxes'} and len(result['scores']) == len(result['bboxes']) > 0
@@ -136,15 +190,37 @@ def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shape
     few = options(shapes, 2, **{'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False})
     # Its base has channels_last and EMA.
     config = tmp_path / 'compiled.py'
-    config.write_text(f"_base_ = '{CONFIG}'\n"
-                      "custom_hooks = [*_base_.custom_hooks, dict(type='CompileHook', backend='aot_eager')]\n")
-    text = output(run_tool('dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--auto-scale-lr', *few,
-                           'model_wrapper_cfg.type=MMDistributedDataParallel', PORT='29611'))
+    config.write_text(
+        f"_base_ = '{CONFIG}'\ncustom_hooks = [*_base_.custom_hooks, dict(type='CompileHook', backend='aot_eager')]\n"
+    )
+    text = output(
+        run_tool(
+            'dist_train.sh',
+            config,
+            '2',
+            '--work-dir',
+            tmp_path / 'run',
+            '--auto-scale-lr',
+            *few,
+            'model_wrapper_cfg.type=MMDistributedDataParallel',
+            PORT='29611',
+        )
+    )
     assert 'GPU number: 2' in text and sorted(losses(text)) == [1, 2]
     # 2 processes x 4 images for a rate that stands for 16.
     assert 'Scaling the original LR by 0.5' in text
-    text = output(run_tool('dist_test.sh', CONFIG, tmp_path / 'run/iter_2.pth', '2', '--work-dir', tmp_path / 'test',
-                           *options(shapes), PORT='29612'))
+    text = output(
+        run_tool(
+            'dist_test.sh',
+            CONFIG,
+            tmp_path / 'run/iter_2.pth',
+            '2',
+            '--work-dir',
+            tmp_path / 'test',
+            *options(shapes),
+            PORT='29612',
+        )
+    )
     assert 'coco/bbox_mAP_50' in text and re.search(r'\| mAP', text)
 
 
@@ -153,7 +229,10 @@ def test_amp_trains_in_bfloat16_anywhere_and_in_float16_on_a_gpu_and_says_so_els
     if torch.cuda.is_available():
         assert 'AmpOptimWrapper' in output(result)
     else:
-        assert result.returncode == 1 and 'error: --amp trains in float16, on a GPU only, and there is none here' in result.stderr
+        assert (
+            result.returncode == 1
+            and 'error: --amp trains in float16, on a GPU only, and there is none here' in result.stderr
+        )
     text = output(run_tool('train.py', CONFIG, '--amp', 'bfloat16', '--work-dir', tmp_path / 'run', *options(shapes)))
     assert 'BFloat16OptimWrapper' in text and sorted(losses(text)) == [1, 2, 3, 4] and 'nan' not in text.lower()
 
@@ -163,14 +242,35 @@ def test_a_slurm_job_is_started_with_the_arguments_given(run_tool, tmp_path):
     fake.mkdir()
     (fake / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (fake / 'srun').chmod(0o755)
-    result = run_tool('slurm_train.sh', 'part', 'job', 'configs/a b.py', 'work dir', '--amp', GPUS='16', GPUS_PER_NODE='8',
-                      SRUN_ARGS='--time=1:00 --exclusive', PATH=f'{fake}:{os.environ["PATH"]}')
+    result = run_tool(
+        'slurm_train.sh',
+        'part',
+        'job',
+        'configs/a b.py',
+        'work dir',
+        '--amp',
+        GPUS='16',
+        GPUS_PER_NODE='8',
+        SRUN_ARGS='--time=1:00 --exclusive',
+        PATH=f'{fake}:{os.environ["PATH"]}',
+    )
     lines = output(result).splitlines()
-    for expected in ('--gres=gpu:8', '--ntasks=16', '--ntasks-per-node=8', '--time=1:00', '--exclusive', 'configs/a b.py', 'work dir', '--amp'):
+    for expected in (
+        '--gres=gpu:8',
+        '--ntasks=16',
+        '--ntasks-per-node=8',
+        '--time=1:00',
+        '--exclusive',
+        'configs/a b.py',
+        'work dir',
+        '--amp',
+    ):
         assert expected in lines
 
 
-@pytest.mark.parametrize('status, job, requeued', [(75, '17', True), (0, '17', False), (1, '17', False), (75, '', False)])
+@pytest.mark.parametrize(
+    'status, job, requeued', [(75, '17', True), (0, '17', False), (1, '17', False), (75, '', False)]
+)
 def test_a_preempted_slurm_job_is_requeued_and_goes_on(status, job, requeued, run_tool, tmp_path):
     fake = tmp_path / 'bin'
     fake.mkdir()
@@ -178,8 +278,16 @@ def test_a_preempted_slurm_job_is_requeued_and_goes_on(status, job, requeued, ru
         (fake / name).write_text(f'#!/usr/bin/env bash\necho "{name} $*"\nexit {end}\n')
         (fake / name).chmod(0o755)
     for restarts in ('0', '2'):
-        result = run_tool('slurm_train.sh', 'part', 'job', 'a.py', 'dir', PATH=f'{fake}:{os.environ["PATH"]}', SLURM_JOB_ID=job,
-                          SLURM_RESTART_COUNT=restarts)
+        result = run_tool(
+            'slurm_train.sh',
+            'part',
+            'job',
+            'a.py',
+            'dir',
+            PATH=f'{fake}:{os.environ["PATH"]}',
+            SLURM_JOB_ID=job,
+            SLURM_RESTART_COUNT=restarts,
+        )
         assert result.returncode == status and ('scontrol requeue 17' in result.stdout) == requeued
         assert ('--resume auto' in result.stdout) == (restarts == '2')
 
@@ -200,7 +308,9 @@ def rename_classes(shapes, folder, kind):
     for old, new in (('train', 'train2017'), ('test', 'val2017')):
         shutil.copytree(shapes / 'JPEGImages', folder / new)
         coco = json.loads((shapes / f'instances_{old}.json').read_text())
-        coco['categories'] = [dict(id=i + 1, name=name) for i, name in enumerate(DATASETS.get('CocoDataset').METAINFO['classes'])]
+        coco['categories'] = [
+            dict(id=i + 1, name=name) for i, name in enumerate(DATASETS.get('CocoDataset').METAINFO['classes'])
+        ]
         (folder / f'annotations/instances_{new}.json').write_text(json.dumps(coco))
 
 
@@ -208,30 +318,47 @@ def rename_classes(shapes, folder, kind):
 def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tmp_path):
     rename_classes(shapes, tmp_path / 'data', kind)
     few = options(tmp_path / 'data', 2, **{'train_dataloader.batch_size': 2, 'val_dataloader.batch_size': 4})
-    text = output(run_tool('train.py', f'ssd_plugin::ssd300_{kind}.py', '--work-dir', tmp_path / 'run', *few,
-                           'model.backbone.init_cfg=None', 'env_cfg.cudnn_benchmark=False'))
+    text = output(
+        run_tool(
+            'train.py',
+            f'ssd_plugin::ssd300_{kind}.py',
+            '--work-dir',
+            tmp_path / 'run',
+            *few,
+            'model.backbone.init_cfg=None',
+            'env_cfg.cudnn_benchmark=False',
+        )
+    )
     assert sorted(losses(text)) == [1, 2]
     assert ('pascal_voc/mAP' if kind == 'voc' else 'coco/bbox_mAP') in text
 
 
-@pytest.mark.parametrize('name, where, metric', [
-    ('modern', ['dataset.dataset'], 'pascal_voc/AP50'),
-    ('tutorial', ['dataset'], 'val_loss'),
-])
+@pytest.mark.parametrize(
+    'name, where, metric',
+    [
+        ('modern', ['dataset.dataset'], 'pascal_voc/AP50'),
+        ('tutorial', ['dataset'], 'val_loss'),
+    ],
+)
 def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool, tmp_path):
     few = options(tmp_path, 4, **{f'train_dataloader.{key}.ann_file': 'ImageSets/Main/train.txt' for key in where})
     config = tmp_path / 'mine.py'
     data = f"dict(data_root='{shapes}/', metainfo=dict(classes={CLASSES[:3]}))"
-    config.write_text(f"_base_ = 'ssd_plugin::bccd/{name}.py'\n"
-                      f"data = {data}\n"
-                      f"train_dataloader = dict(dataset={'dict(dataset=data)' if name == 'modern' else 'data'})\n"
-                      'val_dataloader = dict(dataset=data)\n'
-                      'test_dataloader = val_dataloader\n')
+    config.write_text(
+        f"_base_ = 'ssd_plugin::bccd/{name}.py'\n"
+        f'data = {data}\n'
+        f'train_dataloader = dict(dataset={"dict(dataset=data)" if name == "modern" else "data"})\n'
+        'val_dataloader = dict(dataset=data)\n'
+        'test_dataloader = val_dataloader\n'
+    )
     few = [option for option in few if not option.startswith(('data_root', 'param_scheduler.1'))]
     text = output(run_tool('train.py', config, '--work-dir', tmp_path / 'run', *few))
     assert sorted(losses(text)) == [1, 2, 3, 4] and metric in text
     (tmp_path / 'run/last_checkpoint').write_text(str(tmp_path / 'run/iter_2.pth'))
-    assert sorted(losses(output(run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--resume', *few)))) == [3, 4]
+    assert sorted(losses(output(run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--resume', *few)))) == [
+        3,
+        4,
+    ]
 
 
 @pytest.mark.parametrize('tool', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])

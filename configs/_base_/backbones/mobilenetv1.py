@@ -8,6 +8,9 @@ network = dict(
         out_channels=(512, 256, 256, 256),
         mid_channels=(256, 128, 128, 128),
         strides=(2, 2, 2, 2),
-        paddings=(1, 1, 1, 1)),
+        paddings=(1, 1, 1, 1),
+    ),
     bbox_head=dict(
-        in_channels=(512, 1024, 512, 256, 256, 256), prior_generator=dict(strides=[16, 32, 64, 100, 150, 300])))
+        in_channels=(512, 1024, 512, 256, 256, 256), prior_generator=dict(strides=[16, 32, 64, 100, 150, 300])
+    ),
+)

@@ -4,7 +4,8 @@ network = dict(
         _delete_=True,
         type='MobileNetV2',
         out_indices=(4, 7),
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://mmdet/mobilenet_v2')),
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://mmdet/mobilenet_v2'),
+    ),
     neck=dict(
         _delete_=True,
         type='SSDExtraLayers',
@@ -12,6 +13,9 @@ network = dict(
         out_channels=(512, 256, 256, 128),
         mid_channels=(256, 128, 128, 64),
         strides=(2, 2, 2, 2),
-        paddings=(1, 1, 1, 1)),
+        paddings=(1, 1, 1, 1),
+    ),
     bbox_head=dict(
-        in_channels=(96, 1280, 512, 256, 256, 128), prior_generator=dict(strides=[16, 32, 64, 100, 150, 300])))
+        in_channels=(96, 1280, 512, 256, 256, 128), prior_generator=dict(strides=[16, 32, 64, 100, 150, 300])
+    ),
+)

@@ -8,12 +8,14 @@ train_dataloader = dict(
     pin_memory=True,
     collate_fn=dict(type='stack_collate'),
     worker_init_fn=dict(type='patient_worker'),
-    sampler=dict(type='StreamSampler', shuffle=True))
+    sampler=dict(type='StreamSampler', shuffle=True),
+)
 val_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
     pin_memory=True,
     worker_init_fn=dict(type='patient_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 test_dataloader = val_dataloader

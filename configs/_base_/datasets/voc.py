@@ -2,8 +2,28 @@
 # A config that uses it sets the pipelines, which depend on the input size.
 _base_ = './loaders.py'
 data_root = 'data/VOCdevkit/'
-classes = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable', 'dog', 'horse',
-           'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+classes = (
+    'aeroplane',
+    'bicycle',
+    'bird',
+    'boat',
+    'bottle',
+    'bus',
+    'car',
+    'cat',
+    'chair',
+    'cow',
+    'diningtable',
+    'dog',
+    'horse',
+    'motorbike',
+    'person',
+    'pottedplant',
+    'sheep',
+    'sofa',
+    'train',
+    'tvmonitor',
+)
 train_dataloader = dict(
     dataset=dict(
         type='ConcatDataset',
@@ -16,8 +36,12 @@ train_dataloader = dict(
                 metainfo=dict(classes=classes),
                 ann_file=f'VOC{year}/ImageSets/Main/trainval.txt',
                 data_prefix=dict(sub_data_root=f'VOC{year}/'),
-                filter_cfg=dict(filter_empty_gt=True)) for year in (2007, 2012)
-        ]))
+                filter_cfg=dict(filter_empty_gt=True),
+            )
+            for year in (2007, 2012)
+        ],
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type='CheckedVOCDataset',
@@ -25,7 +49,9 @@ val_dataloader = dict(
         metainfo=dict(classes=classes),
         ann_file='VOC2007/ImageSets/Main/test.txt',
         data_prefix=dict(sub_data_root='VOC2007/'),
-        test_mode=True))
+        test_mode=True,
+    )
+)
 test_dataloader = val_dataloader
 # VOC2007's metric: AP at IoU 0.5 over 11 recalls. Objects marked difficult are neither hits nor misses.
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')

@@ -9,14 +9,18 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train.txt',
         data_prefix=dict(img='WIDER_train/'),
-        filter_cfg=dict(filter_empty_gt=True)))
+        filter_cfg=dict(filter_empty_gt=True),
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type='CheckedWIDERFaceDataset',
         data_root=data_root,
         ann_file='val.txt',
         data_prefix=dict(img='WIDER_val/'),
-        test_mode=True))
+        test_mode=True,
+    )
+)
 test_dataloader = val_dataloader
 # AP at IoU 0.5 over all faces; WIDER FACE's own easy, medium and hard subsets are not told apart.
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')

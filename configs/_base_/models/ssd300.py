@@ -5,4 +5,7 @@ model = dict(
     bbox_head=dict(
         in_channels=(512, 1024, 512, 256, 256, 256),
         prior_generator=dict(
-            input_size=300, strides=[8, 16, 32, 64, 100, 300], aspect_ratios=[[2], [2, 3], [2, 3], [2, 3], [2], [2]])))
+            input_size=300, strides=[8, 16, 32, 64, 100, 300], aspect_ratios=[[2], [2, 3], [2, 3], [2, 3], [2], [2]]
+        ),
+    ),
+)

@@ -3,7 +3,13 @@
 model = dict(
     type='SingleStageDetector',
     data_preprocessor=dict(
-        type='DetDataPreprocessor', mean=[127.] * 3, std=[128.] * 3, bgr_to_rgb=True, pad_size_divisor=1, non_blocking=True),
+        type='DetDataPreprocessor',
+        mean=[127.0] * 3,
+        std=[128.0] * 3,
+        bgr_to_rgb=True,
+        pad_size_divisor=1,
+        non_blocking=True,
+    ),
     neck=dict(type='SSDExtraLayers', strides=(2, 2, 2, 2), paddings=(1, 1, 1, 1)),
     bbox_head=dict(
         type='MultiBoxHead',
@@ -15,8 +21,11 @@ model = dict(
             sizes=[(60, 105), (105, 150), (150, 195), (195, 240), (240, 285), (285, 330)],
             aspect_ratios=[[2, 3]] * 6,
             centers='step',
-            clip='centers'),
+            clip='centers',
+        ),
         bbox_coder=dict(type='VarianceBBoxCoder', center_variance=0.1, size_variance=0.2, clip_border=False),
         matcher=dict(type='SSDMatcher', iou_threshold=0.5),
-        loss_multibox=dict(type='MultiBoxLoss', neg_pos_ratio=3)),
-    test_cfg=dict(score_thr=0.01, nms_pre=200, nms=dict(type='nms', iou_threshold=0.45), max_per_img=-1))
+        loss_multibox=dict(type='MultiBoxLoss', neg_pos_ratio=3),
+    ),
+    test_cfg=dict(score_thr=0.01, nms_pre=200, nms=dict(type='nms', iou_threshold=0.45), max_per_img=-1),
+)

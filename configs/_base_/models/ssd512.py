@@ -5,10 +5,14 @@ model = dict(
         out_channels=(512, 256, 256, 256, 256),
         strides=(2, 2, 2, 2, 1),
         paddings=(1, 1, 1, 1, 1),
-        kernel_sizes=(3, 3, 3, 3, 4)),
+        kernel_sizes=(3, 3, 3, 3, 4),
+    ),
     bbox_head=dict(
         in_channels=(512, 1024, 512, 256, 256, 256, 256),
         prior_generator=dict(
             input_size=512,
             strides=[8, 16, 32, 64, 128, 256, 512],
-            aspect_ratios=[[2], [2, 3], [2, 3], [2, 3], [2, 3], [2], [2]])))
+            aspect_ratios=[[2], [2, 3], [2, 3], [2, 3], [2, 3], [2], [2]],
+        ),
+    ),
+)

@@ -10,7 +10,8 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_size_divisor=1,
-        non_blocking=True),
+        non_blocking=True,
+    ),
     neck=dict(
         type='SSDExtraLayers',
         out_channels=(512, 256, 256, 128),
@@ -19,7 +20,8 @@ model = dict(
         separable=True,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        init_cfg=dict(type='Normal', layer='Conv2d', std=0.03)),
+        init_cfg=dict(type='Normal', layer='Conv2d', std=0.03),
+    ),
     bbox_head=dict(
         type='MultiBoxHead',
         predictor='separable',
@@ -27,11 +29,11 @@ model = dict(
         act_cfg=act_cfg,
         init_cfg=dict(type='Normal', layer='Conv2d', std=0.03),
         prior_generator=dict(
-            type='SSDPriorGenerator',
-            input_size=320,
-            strides=[16, 32, 64, 107, 160, 320],
-            aspect_ratios=[[2, 3]] * 6),
+            type='SSDPriorGenerator', input_size=320, strides=[16, 32, 64, 107, 160, 320], aspect_ratios=[[2, 3]] * 6
+        ),
         bbox_coder=dict(type='VarianceBBoxCoder', center_variance=0.1, size_variance=0.2),
         matcher=dict(type='SSDMatcher', iou_threshold=0.5),
-        loss_multibox=dict(type='MultiBoxLoss', neg_pos_ratio=3)),
-    test_cfg=dict(score_thr=0.02, nms_pre=1000, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200))
+        loss_multibox=dict(type='MultiBoxLoss', neg_pos_ratio=3),
+    ),
+    test_cfg=dict(score_thr=0.02, nms_pre=1000, nms=dict(type='nms', iou_threshold=0.45), max_per_img=200),
+)

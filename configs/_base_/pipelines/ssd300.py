@@ -4,12 +4,12 @@ train_pipeline = [
     # As an array: MMDetection's own box type is for transforms that follow, and costs time.
     dict(type='LoadAnnotations', with_bbox=True, box_type=None),
     dict(type='FusedSSDAugment', scale=(300, 300), fill=[123.675, 116.28, 103.53]),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'))
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape')),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(300, 300), keep_ratio=False),
     # After the resize, so that ground truth stays in pixels of the original image.
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]

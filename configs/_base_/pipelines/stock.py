@@ -7,6 +7,11 @@ stock_pipeline = [
     dict(type='Resize', scale=(300, 300), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5),
     dict(
-        type='PhotoMetricDistortion', brightness_delta=32, contrast_range=(0.5, 1.5), saturation_range=(0.5, 1.5), hue_delta=18),
-    dict(type='PackDetInputs')
+        type='PhotoMetricDistortion',
+        brightness_delta=32,
+        contrast_range=(0.5, 1.5),
+        saturation_range=(0.5, 1.5),
+        hue_delta=18,
+    ),
+    dict(type='PackDetInputs'),
 ]

@@ -5,5 +5,6 @@ cluster = dict(
         dict(type='ChannelsLastHook'),
         dict(type='CompileHook'),
         # Over 5000 iterations of 32 images, at 256 images an iteration.
-        dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0016, priority=49)
-    ])
+        dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0016, priority=49),
+    ],
+)

@@ -3,4 +3,6 @@
 # for each pair. The original matches each object to its best prior too, each prior to one object, and mines by the loss of the
 # background. For a config's model.bbox_head.
 many_to_many = dict(
-    matcher=dict(type='ManyToManyMatcher', iou_threshold=0.5), loss_multibox=dict(type='ManyToManyLoss', neg_pos_ratio=3))
+    matcher=dict(type='ManyToManyMatcher', iou_threshold=0.5),
+    loss_multibox=dict(type='ManyToManyLoss', neg_pos_ratio=3),
+)

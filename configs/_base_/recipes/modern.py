@@ -5,12 +5,15 @@ modern = dict(
     model=dict(
         bbox_head=dict(
             use_sigmoid=True,
-            loss_multibox=dict(_delete_=True, type='FocalMultiBoxLoss', quality=True, box_loss='diou', alpha=6.))),
+            loss_multibox=dict(_delete_=True, type='FocalMultiBoxLoss', quality=True, box_loss='diou', alpha=6.0),
+        )
+    ),
     optim_wrapper=dict(type='BFloat16OptimWrapper'),
     # From the end of the warm-up to ``end``.
     cosine=dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.005),
     mosaic=dict(type='MosaicSSDAugment', prob=0.5),
     hooks=[
         dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, priority=49),
-        dict(type='MosaicSwitchHook', share=0.1)
-    ])
+        dict(type='MosaicSwitchHook', share=0.1),
+    ],
+)

@@ -8,5 +8,7 @@ tutorial = dict(
         background='first',
         # sqrt(0.9 / 0.9).
         prior_generator=dict(next_scale=1 / 0.9, clip='centers'),
-        bbox_coder=dict(clip_border=False)),
-    test_cfg=dict(nms_pre=-1))
+        bbox_coder=dict(clip_border=False),
+    ),
+    test_cfg=dict(nms_pre=-1),
+)

@@ -8,10 +8,11 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4),
     # Biases learn at twice the rate, without weight decay, as in the original release.
     # clip_grad=dict(max_norm=35), say, clips gradients.
-    paramwise_cfg=dict(bias_lr_mult=2., bias_decay_mult=0.))
+    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=False, milestones=[80000, 100000], gamma=0.1)
+    dict(type='MultiStepLR', by_epoch=False, milestones=[80000, 100000], gamma=0.1),
 ]
 # tools/train.py --auto-scale-lr scales the learning rate by (GPUs x batch_size) / base_batch_size.
 auto_scale_lr = dict(enable=False, base_batch_size=32)

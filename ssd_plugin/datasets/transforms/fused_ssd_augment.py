@@ -1,4 +1,5 @@
 """The augmentation of SSD in one resampling pass."""
+
 from collections.abc import Sequence
 from functools import partial
 
@@ -8,14 +9,20 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 
-from ..checks.boxes import usable
-from ..images import reduction
-from .colors import distort
-from .sampling import NOTHING, Part, area, fit, frame, move, snap
-from .windows import CONSTRAINTS, crop, zoom_out
+from ssd_plugin.datasets.annotations.box_rules import usable
+
+from .image_decoding import reduction
+from .photometric_distortion import distort
+from .window_choice import CONSTRAINTS, crop, zoom_out
+from .window_sampling import NOTHING, Part, area, fit, frame, move, snap
 
 INTERPOLATIONS = dict(
-    nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, area=cv2.INTER_AREA, bicubic=cv2.INTER_CUBIC, lanczos=cv2.INTER_LANCZOS4)
+    nearest=cv2.INTER_NEAREST,
+    bilinear=cv2.INTER_LINEAR,
+    area=cv2.INTER_AREA,
+    bicubic=cv2.INTER_CUBIC,
+    lanczos=cv2.INTER_LANCZOS4,
+)
 # OpenCV's codes.
 FLIPS = dict(horizontal=1, vertical=0, diagonal=-1)
 
@@ -54,23 +61,25 @@ class FusedSSDAugment(BaseTransform):
         reduced_decoding: decode a share of a JPEG where that is enough.
     """
 
-    def __init__(self,
-                 scale: tuple[int, int],
-                 fill: Sequence[float] = (123.675, 116.28, 103.53),
-                 zoom_out_prob: float = 0.5,
-                 zoom_out_ratio: tuple[float, float] = (1., 4.),
-                 constraints: Sequence[float | None] = CONSTRAINTS,
-                 crop_scale: tuple[float, float] = (0.3, 1.),
-                 crop_aspect: tuple[float, float] = (0.5, 2.),
-                 crop_tries: int = 50,
-                 flip_prob: float | Sequence[float] = 0.5,
-                 flip_direction: str | Sequence[str] = 'horizontal',
-                 brightness: float = 32.,
-                 contrast: tuple[float, float] = (0.5, 1.5),
-                 saturation: tuple[float, float] = (0.5, 1.5),
-                 hue: float = 18.,
-                 interpolation: str | Sequence[str] = 'bilinear',
-                 reduced_decoding: bool = True):
+    def __init__(
+        self,
+        scale: tuple[int, int],
+        fill: Sequence[float] = (123.675, 116.28, 103.53),
+        zoom_out_prob: float = 0.5,
+        zoom_out_ratio: tuple[float, float] = (1.0, 4.0),
+        constraints: Sequence[float | None] = CONSTRAINTS,
+        crop_scale: tuple[float, float] = (0.3, 1.0),
+        crop_aspect: tuple[float, float] = (0.5, 2.0),
+        crop_tries: int = 50,
+        flip_prob: float | Sequence[float] = 0.5,
+        flip_direction: str | Sequence[str] = 'horizontal',
+        brightness: float = 32.0,
+        contrast: tuple[float, float] = (0.5, 1.5),
+        saturation: tuple[float, float] = (0.5, 1.5),
+        hue: float = 18.0,
+        interpolation: str | Sequence[str] = 'bilinear',
+        reduced_decoding: bool = True,
+    ):
         names = [interpolation] if isinstance(interpolation, str) else list(interpolation)
         unknown = [name for name in names if name not in INTERPOLATIONS]
         if unknown or not names:
@@ -80,15 +89,18 @@ class FusedSSDAugment(BaseTransform):
         directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
         probs = list(flip_prob) if isinstance(flip_prob, Sequence) else [flip_prob / len(directions)] * len(directions)
         if len(probs) != len(directions) or sum(probs) > 1 + 1e-9 or not set(directions) <= set(FLIPS):
-            raise ValueError(f'flip_direction must be of {", ".join(FLIPS)}, with a probability each, 1 in all at most; got '
-                             f'{flip_direction!r} and {flip_prob!r}')
+            raise ValueError(
+                f'flip_direction must be of {", ".join(FLIPS)}, with a probability each, 1 in all at most; got '
+                f'{flip_direction!r} and {flip_prob!r}'
+            )
         self.scale = tuple(scale)
         # OpenCV's images have blue first, in whole levels.
         self.fill = tuple(round(level) for level in reversed(fill))
         self.zoom_out_prob = zoom_out_prob
         self.zoom_out_ratio = zoom_out_ratio
         self.crop_options = dict(
-            constraints=tuple(constraints), scale_range=crop_scale, aspect_range=crop_aspect, tries=crop_tries)
+            constraints=tuple(constraints), scale_range=crop_scale, aspect_range=crop_aspect, tries=crop_tries
+        )
         self.flips = dict(zip(directions, probs))
         self.colors = dict(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
         self.interpolations = [INTERPOLATIONS[name] for name in names]
@@ -147,7 +159,7 @@ class FusedSSDAugment(BaseTransform):
 
     def _choose_window(self, width: int, height: int, boxes: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         """(x1, y1, x2, y2) in pixels of the image."""
-        window = np.array([0., 0., width, height])
+        window = np.array([0.0, 0.0, width, height])
         if random.random_sample() < self.zoom_out_prob:
             window = zoom_out(width, height, self.zoom_out_ratio, random)
         return crop(window, boxes, random=random, **self.crop_options)
@@ -161,24 +173,38 @@ class FusedSSDAugment(BaseTransform):
             drawn -= prob
         return None
 
-    def _shown(self, image: np.ndarray, source: Part, target: Part, flip: int | None, interpolation: int,
-               random: np.random.RandomState) -> np.ndarray | None:
+    def _shown(
+        self,
+        image: np.ndarray,
+        source: Part,
+        target: Part,
+        flip: int | None,
+        interpolation: int,
+        random: np.random.RandomState,
+    ) -> np.ndarray | None:
         """A part of the image as the result shows it: resized, flipped, and with its colours changed, where there are fewer pixels."""
         if target == NOTHING:
             return None
-        shown = image[source[1]:source[3], source[0]:source[2]]
-        steps = [partial(distort, random=random, **self.colors), partial(fit, target=target, flip=flip, interpolation=interpolation)]
+        shown = image[source[1] : source[3], source[0] : source[2]]
+        steps = [
+            partial(distort, random=random, **self.colors),
+            partial(fit, target=target, flip=flip, interpolation=interpolation),
+        ]
         for step in steps if area(source) < area(target) else steps[::-1]:
             shown = step(shown)
         return shown
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(scale={self.scale}, zoom_out={self.zoom_out_prob} x {self.zoom_out_ratio}, '
-                f'crop={self.crop_options}, flips={self.flips}, colors={self.colors})')
+        return (
+            f'{type(self).__name__}(scale={self.scale}, zoom_out={self.zoom_out_prob} x {self.zoom_out_ratio}, '
+            f'crop={self.crop_options}, flips={self.flips}, colors={self.colors})'
+        )
 
 
 def _keep_instances(results: dict, keep: np.ndarray) -> None:
     """Take the other objects out of every field that has one entry for each of them."""
     for name, values in results.items():
         if name.startswith('gt_') and hasattr(values, '__getitem__') and len(values) == len(keep):
-            results[name] = [v for v, k in zip(values, keep) if k] if isinstance(values, (list, tuple)) else values[keep]
+            results[name] = (
+                [v for v, k in zip(values, keep) if k] if isinstance(values, (list, tuple)) else values[keep]
+            )

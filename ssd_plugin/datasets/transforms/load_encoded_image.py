@@ -1,4 +1,5 @@
 """Reading an image file, and leaving its pixels to whoever knows which of them are needed."""
+
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from mmengine.fileio import get
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
-from ..checks.limits import MAX_SHARE, UnusableData
-from ..images import UnreadableImage, decode, decode_jpeg, jpeg_size
+from ssd_plugin.datasets.unusable_data import MAX_SHARE
+from ssd_plugin.errors import UnusableData
+
+from .image_decoding import UnreadableImage, decode, decode_jpeg, jpeg_size
 
 MAX_WORKERS = 1024
 
@@ -20,6 +23,7 @@ MAX_WORKERS = 1024
 @dataclass(frozen=True)
 class EncodedImage:
     """A JPEG file in memory, and its (width, height)."""
+
     data: bytes
     size: tuple[int, int]
     complain: Callable[[str], None]
@@ -51,7 +55,13 @@ class LoadEncodedImage(BaseTransform):
         counts: ``(workers, 2)`` images read and images skipped, in memory that the workers share.
     """
 
-    def __init__(self, decode: bool = False, max_unreadable: float = MAX_SHARE, least: int = 100, backend_args: dict | None = None):
+    def __init__(
+        self,
+        decode: bool = False,
+        max_unreadable: float = MAX_SHARE,
+        least: int = 100,
+        backend_args: dict | None = None,
+    ):
         self.decode = decode
         self.max_unreadable = max_unreadable
         self.least = least
@@ -75,7 +85,8 @@ class LoadEncodedImage(BaseTransform):
             if self.max_unreadable == 0 or read >= self.least and skipped > self.max_unreadable * read:
                 raise UnusableData(
                     f'{skipped} of {read} images could not be read, more than the {self.max_unreadable:.0%} that LoadEncodedImage '
-                    f'allows (max_unreadable); the last is {path}: {reason}')
+                    f'allows (max_unreadable); the last is {path}: {reason}'
+                )
             if path not in self._named:
                 self._named.add(path)
                 print_log(f'{path} is skipped: {reason}', 'current', logging.WARNING)

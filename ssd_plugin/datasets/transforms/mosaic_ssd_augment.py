@@ -1,4 +1,5 @@
 """Four images in one, each augmented as SSD does."""
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -23,7 +24,7 @@ class MosaicSSDAugment(BaseTransform):
         active: whether there are mosaics, in memory that the workers share; :class:`MosaicSwitchHook` ends them.
     """
 
-    def __init__(self, augment: dict, prob: float = 1., split: tuple[float, float] = (0.3, 0.7)):
+    def __init__(self, augment: dict, prob: float = 1.0, split: tuple[float, float] = (0.3, 0.7)):
         if not 0 < split[0] <= split[1] < 1:
             raise ValueError(f'split must be two shares between 0 and 1 in order, got {split}')
         self.augment = TRANSFORMS.build(augment)
@@ -56,7 +57,11 @@ class MosaicSSDAugment(BaseTransform):
                 tiles.append((tile, (left, top)))
         if not tiles:
             return None
-        merged = {name: value for name, value in tiles[0][0].items() if name not in ('window', 'scale_factor', 'flip', 'flip_direction')}
+        merged = {
+            name: value
+            for name, value in tiles[0][0].items()
+            if name not in ('window', 'scale_factor', 'flip', 'flip_direction')
+        }
         return dict(merged, img=whole, img_shape=(height, width), **_merged_instances(tiles))
 
     def __repr__(self) -> str:
@@ -73,7 +78,9 @@ def _merged_instances(tiles: list[tuple[dict, tuple[int, int]]]) -> dict:
         if name == 'gt_bboxes':
             shifts = [np.array(corner * 2, np.float32) for _, corner in tiles]
             if isinstance(first, HorizontalBoxes):
-                fields[name] = HorizontalBoxes.cat([HorizontalBoxes(part.tensor + torch.from_numpy(s)) for part, s in zip(parts, shifts)])
+                fields[name] = HorizontalBoxes.cat(
+                    [HorizontalBoxes(part.tensor + torch.from_numpy(s)) for part, s in zip(parts, shifts)]
+                )
             else:
                 fields[name] = np.concatenate([part + shift for part, shift in zip(parts, shifts)])
         else:

@@ -1,14 +1,13 @@
-from .channels_last_hook import ChannelsLastHook
-from .compile_hook import CompileHook
-from .finite_steps_hook import FiniteStepsHook
-from .keep_host_memory_hook import KeepHostMemoryHook
-from .mosaic_switch_hook import MosaicSwitchHook
-from .preemption_hook import PreemptionHook
-from .skipped_images_hook import SkippedImagesHook
-from .unusable_boxes_hook import UnusableBoxesHook
-from .whole_checkpoint_hook import WholeCheckpointHook
+"""Hooks that report on the data, and hooks that make training faster."""
+
+from .data import MosaicSwitchHook, SkippedImagesHook, UnusableBoxesHook
+from .performance import ChannelsLastHook, CompileHook, KeepHostMemoryHook
 
 __all__ = [
-    'ChannelsLastHook', 'CompileHook', 'FiniteStepsHook', 'KeepHostMemoryHook', 'MosaicSwitchHook', 'PreemptionHook',
-    'SkippedImagesHook', 'UnusableBoxesHook', 'WholeCheckpointHook'
+    'ChannelsLastHook',
+    'CompileHook',
+    'KeepHostMemoryHook',
+    'MosaicSwitchHook',
+    'SkippedImagesHook',
+    'UnusableBoxesHook',
 ]

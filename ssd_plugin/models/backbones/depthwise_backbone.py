@@ -1,4 +1,5 @@
 """Backbones of depthwise separable convolutions (MobileNetV1, arXiv 1704.04861, section 3.1 and table 1)."""
+
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
@@ -27,18 +28,20 @@ class DepthwiseBackbone(FeaturesBackbone):
     STRIDES = (2, 1, 2, 1, 2, 1, 1, 1, 2, 1, 1, 2, 1)
     WIDTHS = (1, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 16, 16)
 
-    def __init__(self,
-                 base_channels: int = 16,
-                 in_channels: int = 3,
-                 out_indices: Sequence[int] = (8, 11, 13),
-                 frozen_stages: int = -1,
-                 norm_eval: bool = False,
-                 norm_cfg: dict | None = dict(type='BN'),
-                 act_cfg: dict | None = dict(type='ReLU'),
-                 init_cfg: dict | list | None = [
-                     dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
-                     dict(type='Constant', val=1, layer='_BatchNorm')
-                 ]):
+    def __init__(
+        self,
+        base_channels: int = 16,
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (8, 11, 13),
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        norm_cfg: dict | None = dict(type='BN'),
+        act_cfg: dict | None = dict(type='ReLU'),
+        init_cfg: dict | list | None = [
+            dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
+            dict(type='Constant', val=1, layer='_BatchNorm'),
+        ],
+    ):
         depth = len(self.STRIDES)
         if not all(1 <= index <= depth for index in out_indices):
             raise ValueError(f'out_indices counts layers 1..{depth}, got {tuple(out_indices)}')

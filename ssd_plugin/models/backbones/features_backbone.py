@@ -1,4 +1,5 @@
 """What the backbones that are one sequence of layers have in common: layers that do not train, statistics that stay."""
+
 from mmengine.model import BaseModule
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -24,7 +25,7 @@ class FeaturesBackbone(BaseModule):
         self._freeze()
 
     def _freeze(self) -> None:
-        for layer in self.features[:max(self.frozen_stages, 0)]:
+        for layer in self.features[: max(self.frozen_stages, 0)]:
             layer.eval()
             layer.requires_grad_(False)
 

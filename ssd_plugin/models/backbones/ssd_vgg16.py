@@ -1,5 +1,5 @@
 """The VGG-16 of SSD: fully connected layers 6 and 7 become dilated convolutions (SSD paper, section 3, "Base network")."""
-import torch
+
 from mmdet.models.backbones import SSDVGG
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
@@ -24,15 +24,24 @@ def decimate_vgg16(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: the parameters are not those of a VGG-16; the message names what is missing or of another shape.
     """
-    shapes = {'features.28.weight': (512, 512, 3, 3), 'classifier.0.weight': (4096, 25088), 'classifier.0.bias': (4096, ),
-              'classifier.3.weight': (4096, 4096), 'classifier.3.bias': (4096, )}
+    shapes = {
+        'features.28.weight': (512, 512, 3, 3),
+        'classifier.0.weight': (4096, 25088),
+        'classifier.0.bias': (4096,),
+        'classifier.3.weight': (4096, 4096),
+        'classifier.3.bias': (4096,),
+    }
     for name, shape in shapes.items():
         found = tuple(state_dict[name].shape) if name in state_dict else 'nothing'
         if found != shape:
-            raise ValueError(f"these are not the weights of torchvision's vgg16: '{name}' should have the shape {shape}, "
-                             f'found {found}')
+            raise ValueError(
+                f"these are not the weights of torchvision's vgg16: '{name}' should have the shape {shape}, "
+                f'found {found}'
+            )
     decimated = {name: value for name, value in state_dict.items() if name.startswith('features.')}
-    decimated['features.31.weight'] = state_dict['classifier.0.weight'].view(4096, 512, 7, 7)[::4, :, ::3, ::3].contiguous()
+    decimated['features.31.weight'] = (
+        state_dict['classifier.0.weight'].view(4096, 512, 7, 7)[::4, :, ::3, ::3].contiguous()
+    )
     decimated['features.31.bias'] = state_dict['classifier.0.bias'][::4].clone()
     decimated['features.33.weight'] = state_dict['classifier.3.weight'].view(4096, 4096, 1, 1)[::4, ::4].contiguous()
     decimated['features.33.bias'] = state_dict['classifier.3.bias'][::4].clone()
@@ -57,7 +66,8 @@ class DecimatedVGG16Init:
             raise FileNotFoundError(
                 f'the ImageNet weights of VGG-16 could not be read from {self.checkpoint}: {error}. Give the path of a copy of '
                 "torchvision's vgg16-397923af.pth as model.backbone.init_cfg.checkpoint=FILE, or train from scratch with "
-                'model.backbone.init_cfg=None') from error
+                'model.backbone.init_cfg=None'
+            ) from error
         module.load_state_dict(decimate_vgg16(state_dict.get('state_dict', state_dict)))
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=f'{type(self).__name__}: {self.checkpoint}')

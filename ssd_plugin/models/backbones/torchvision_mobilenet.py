@@ -1,4 +1,5 @@
 """torchvision's MobileNetV2 and MobileNetV3, with feature maps taken where SSDLite takes them."""
+
 from collections.abc import Sequence
 
 import torchvision
@@ -30,16 +31,18 @@ class TorchvisionMobileNet(FeaturesBackbone):
         init_cfg: initialization; ``None`` keeps torchvision's.
     """
 
-    def __init__(self,
-                 arch: str,
-                 out_indices: Sequence[int],
-                 tap: str = 'expansion',
-                 width_mult: float = 1.,
-                 reduced_tail: bool = False,
-                 frozen_stages: int = -1,
-                 norm_eval: bool = False,
-                 norm_cfg: dict = dict(type='BN'),
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        arch: str,
+        out_indices: Sequence[int],
+        tap: str = 'expansion',
+        width_mult: float = 1.0,
+        reduced_tail: bool = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        norm_cfg: dict = dict(type='BN'),
+        init_cfg: dict | list | None = None,
+    ):
         if arch not in ARCHITECTURES:
             raise ValueError(f'arch must be one of {ARCHITECTURES}, got {arch!r}')
         if tap not in ('expansion', 'output'):
@@ -48,7 +51,8 @@ class TorchvisionMobileNet(FeaturesBackbone):
             raise ValueError('reduced_tail is for MobileNetV3')
         options = dict(reduced_tail=reduced_tail) if reduced_tail else {}
         network = getattr(torchvision.models, arch)(
-            width_mult=width_mult, norm_layer=lambda channels: build_norm_layer(norm_cfg, channels)[1], **options)
+            width_mult=width_mult, norm_layer=lambda channels: build_norm_layer(norm_cfg, channels)[1], **options
+        )
         last = len(network.features) - 1
         if not all(0 <= index <= last for index in out_indices):
             raise ValueError(f'out_indices counts layers 0..{last}, got {tuple(out_indices)}')

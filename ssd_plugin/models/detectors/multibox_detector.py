@@ -1,4 +1,5 @@
 """The detector that also gives the loss of validation images."""
+
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.registry import MODELS

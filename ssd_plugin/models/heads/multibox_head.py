@@ -1,4 +1,5 @@
 """The head of SSD: class scores and box offsets for every prior, the loss, and the detections."""
+
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,8 +18,8 @@ from ssd_plugin.ops.boxes import clip_to_image
 from ssd_plugin.ops.candidates import Candidates
 from ssd_plugin.ops.detections import detect
 from ssd_plugin.ops.levels import at_least_float32, flatten_levels
+from ssd_plugin.ops.many_to_many_matching import Pairs
 from ssd_plugin.ops.matching import BACKGROUND, IGNORED
-from ssd_plugin.ops.pairs import Pairs
 
 
 @MODELS.register_module()
@@ -50,22 +51,24 @@ class MultiBoxHead(BaseDenseHead):
         init_cfg: initialization.
     """
 
-    def __init__(self,
-                 num_classes: int,
-                 in_channels: Sequence[int],
-                 prior_generator: dict,
-                 bbox_coder: dict = dict(type='VarianceBBoxCoder'),
-                 matcher: dict = dict(type='SSDMatcher'),
-                 loss_multibox: dict = dict(type='MultiBoxLoss'),
-                 predictor: str | Sequence[str] = 'dense',
-                 use_sigmoid: bool = False,
-                 background: str = 'last',
-                 unused_outputs: Sequence[int] = (),
-                 norm_cfg: dict | None = None,
-                 act_cfg: dict | None = dict(type='ReLU'),
-                 train_cfg: dict | None = None,
-                 test_cfg: dict | None = None,
-                 init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: Sequence[int],
+        prior_generator: dict,
+        bbox_coder: dict = dict(type='VarianceBBoxCoder'),
+        matcher: dict = dict(type='SSDMatcher'),
+        loss_multibox: dict = dict(type='MultiBoxLoss'),
+        predictor: str | Sequence[str] = 'dense',
+        use_sigmoid: bool = False,
+        background: str = 'last',
+        unused_outputs: Sequence[int] = (),
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = dict(type='ReLU'),
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
+    ):
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
         self.use_sigmoid = use_sigmoid
@@ -84,23 +87,30 @@ class MultiBoxHead(BaseDenseHead):
         num_priors = self.prior_generator.num_base_priors
         kinds = [predictor] * len(in_channels) if isinstance(predictor, str) else predictor
         if not len(in_channels) == len(num_priors) == len(kinds):
-            raise ValueError(f'levels do not agree: in_channels has {len(in_channels)}, prior_generator {len(num_priors)}, '
-                             f'predictor {len(kinds)}')
+            raise ValueError(
+                f'levels do not agree: in_channels has {len(in_channels)}, prior_generator {len(num_priors)}, '
+                f'predictor {len(kinds)}'
+            )
         layers = [(channels, num, kind) for channels, num, kind in zip(in_channels, num_priors, kinds)]
         self.cls_convs = nn.ModuleList(
-            self._predictor(channels, num * self.num_outputs, kind, norm_cfg, act_cfg) for channels, num, kind in layers)
+            self._predictor(channels, num * self.num_outputs, kind, norm_cfg, act_cfg) for channels, num, kind in layers
+        )
         self.reg_convs = nn.ModuleList(
-            self._predictor(channels, num * 4, kind, norm_cfg, act_cfg) for channels, num, kind in layers)
+            self._predictor(channels, num * 4, kind, norm_cfg, act_cfg) for channels, num, kind in layers
+        )
 
     @staticmethod
-    def _predictor(in_channels: int, out_channels: int, kind: str, norm_cfg: dict | None, act_cfg: dict | None) -> nn.Sequential:
+    def _predictor(
+        in_channels: int, out_channels: int, kind: str, norm_cfg: dict | None, act_cfg: dict | None
+    ) -> nn.Sequential:
         if kind == 'dense':
             return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1))
         if kind == 'pointwise':
             return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1))
         if kind == 'separable':
             depthwise = ConvModule(
-                in_channels, in_channels, 3, padding=1, groups=in_channels, norm_cfg=norm_cfg, act_cfg=act_cfg)
+                in_channels, in_channels, 3, padding=1, groups=in_channels, norm_cfg=norm_cfg, act_cfg=act_cfg
+            )
             return nn.Sequential(depthwise, nn.Conv2d(in_channels, out_channels, 1))
         raise ValueError(f"predictor must be 'dense', 'pointwise' or 'separable', got {kind!r}")
 
@@ -122,20 +132,26 @@ class MultiBoxHead(BaseDenseHead):
             Class logits ``(B, A * outputs, H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell; outputs are the C
             classes, the background unless ``use_sigmoid``, and the unused ones.
         """
-        return ([conv(feat) for conv, feat in zip(self.cls_convs, feats)],
-                [conv(feat) for conv, feat in zip(self.reg_convs, feats)])
+        return (
+            [conv(feat) for conv, feat in zip(self.cls_convs, feats)],
+            [conv(feat) for conv, feat in zip(self.reg_convs, feats)],
+        )
 
     def _priors(self, maps: Sequence[Tensor]) -> Tensor:
         """All priors ``(P, 4)`` in pixels, for the outputs of :meth:`forward`."""
-        grids = self.prior_generator.grid_priors([m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device)
+        grids = self.prior_generator.grid_priors(
+            [m.shape[-2:] for m in maps], dtype=torch.float32, device=maps[0].device
+        )
         return torch.cat([get_box_tensor(grid) for grid in grids])
 
-    def loss_by_feat(self,
-                     cls_scores: list[Tensor],
-                     bbox_preds: list[Tensor],
-                     batch_gt_instances: list[InstanceData],
-                     batch_img_metas: list[dict],
-                     batch_gt_instances_ignore: list[InstanceData] | None = None) -> dict[str, Tensor]:
+    def loss_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        batch_gt_instances_ignore: list[InstanceData] | None = None,
+    ) -> dict[str, Tensor]:
         """Losses of a batch; the outputs of :meth:`forward` and the ground truth as MMDetection passes it.
 
         Returns:
@@ -148,22 +164,25 @@ class MultiBoxHead(BaseDenseHead):
                 targets = self._targets_of_pairs(priors, boxes, classes, ignored)
             else:
                 targets = self._targets_of_priors(priors, boxes, classes, ignored, lengths)
-        return self.loss_multibox(cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor,
-                                  partial(self._decode, priors))
+        return self.loss_multibox(
+            cls_scores, bbox_preds, *targets, self.num_outputs, self.class_order_tensor, partial(self._decode, priors)
+        )
 
     def _decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """Boxes in pixels of all priors, from offsets, both ``(B, P, 4)``; for MMDetection's coder in rows."""
         return self.bbox_coder.decode(priors.expand_as(deltas).reshape(-1, 4), deltas.reshape(-1, 4)).view_as(deltas)
 
-    def _targets_of_priors(self, priors: Tensor, boxes: Tensor, classes: Tensor, ignored: Tensor | None,
-                           lengths: list[int]) -> tuple[Tensor, Tensor]:
+    def _targets_of_priors(
+        self, priors: Tensor, boxes: Tensor, classes: Tensor, ignored: Tensor | None, lengths: list[int]
+    ) -> tuple[Tensor, Tensor]:
         """Labels ``(B, P)`` and offsets ``(B, P, 4)`` for a matcher that gives each prior one object at most."""
         matches = self.matcher(priors, boxes, classes >= 0, ignored, lengths)  # (B, P)
         background = self.num_outputs if self.use_sigmoid else self.num_outputs - 1
         return _labels(matches, classes, background), self._box_targets(priors, boxes, matches.clamp(min=0))
 
-    def _targets_of_pairs(self, priors: Tensor, boxes: Tensor, classes: Tensor,
-                          ignored: Tensor | None) -> tuple[Pairs, Tensor, Tensor, Tensor | None]:
+    def _targets_of_pairs(
+        self, priors: Tensor, boxes: Tensor, classes: Tensor, ignored: Tensor | None
+    ) -> tuple[Pairs, Tensor, Tensor, Tensor | None]:
         """Pairs, their labels ``(K,)`` and offsets ``(K, 4)``, and which priors are no negatives, for a matcher that gives pairs."""
         pairs, uncounted = self.matcher.pairs(priors, boxes, classes >= 0, ignored)
         labels = classes[pairs.image, pairs.object].clamp(min=0)
@@ -177,13 +196,15 @@ class MultiBoxHead(BaseDenseHead):
         matched = boxes.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))
         return self.bbox_coder.encode(priors.expand_as(matched).reshape(-1, 4), matched.reshape(-1, 4)).view_as(matched)
 
-    def predict_by_feat(self,
-                        cls_scores: list[Tensor],
-                        bbox_preds: list[Tensor],
-                        batch_img_metas: list[dict],
-                        cfg: dict | None = None,
-                        rescale: bool = False,
-                        with_nms: bool = True) -> list[InstanceData]:
+    def predict_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        batch_img_metas: list[dict],
+        cfg: dict | None = None,
+        rescale: bool = False,
+        with_nms: bool = True,
+    ) -> list[InstanceData]:
         """Detections of a batch.
 
         Args:
@@ -214,17 +235,29 @@ class MultiBoxHead(BaseDenseHead):
                 boxes = clip_to_image(boxes, height, width)
             return boxes, (boxes[:, 2:] - boxes[:, :2] > smallest).all(dim=1) if smallest >= 0 else None
 
-        detections = detect(cls_scores, self.class_order, self.num_classes, boxes_of, cfg.get('score_thr', 0.), cfg.get('nms_pre', -1),
-                            nms.get('iou_threshold') if with_nms else None, cfg.get('max_per_img', -1), self.use_sigmoid)
+        detections = detect(
+            cls_scores,
+            self.class_order,
+            self.num_classes,
+            boxes_of,
+            cfg.get('score_thr', 0.0),
+            cfg.get('nms_pre', -1),
+            nms.get('iou_threshold') if with_nms else None,
+            cfg.get('max_per_img', -1),
+            self.use_sigmoid,
+        )
         results = []
         for found, meta in zip(detections, batch_img_metas):
-            boxes = scale_boxes(found.boxes, [1 / factor for factor in meta['scale_factor']]) if rescale else found.boxes
+            boxes = (
+                scale_boxes(found.boxes, [1 / factor for factor in meta['scale_factor']]) if rescale else found.boxes
+            )
             results.append(InstanceData(bboxes=boxes, scores=found.scores, labels=found.labels))
         return results
 
 
-def _pad_ground_truth(instances: Sequence[InstanceData],
-                      ignored: Sequence[InstanceData] | None) -> tuple[Tensor, Tensor, Tensor | None, list[int]]:
+def _pad_ground_truth(
+    instances: Sequence[InstanceData], ignored: Sequence[InstanceData] | None
+) -> tuple[Tensor, Tensor, Tensor | None, list[int]]:
     """Ground truth of the batch, ignored objects behind the others: boxes ``(B, G, 4)`` with G at least 1, classes ``(B, G)`` with
     -1 where padded, ignore flags ``(B, G)`` if any is set, and the numbers of boxes. Padding by value needs no lengths on the
     device."""
@@ -248,8 +281,10 @@ def _class_order(num_outputs: int, background: str, unused: Sequence[int]) -> li
         raise ValueError(f"background must be 'first' or 'last', got {background!r}")
     place = 0 if background == 'first' else num_outputs - 1
     if len(set(unused)) != len(unused) or not all(0 <= index < num_outputs and index != place for index in unused):
-        raise ValueError(f'unused_outputs must be different outputs of 0..{num_outputs - 1} and not the background ({place}), got '
-                         f'{tuple(unused)}')
+        raise ValueError(
+            f'unused_outputs must be different outputs of 0..{num_outputs - 1} and not the background ({place}), got '
+            f'{tuple(unused)}'
+        )
     classes = [index for index in range(num_outputs) if index != place and index not in unused]
     return [*classes, *unused, place]
 

@@ -1,4 +1,5 @@
 """The training objective with a focal loss in place of mining, as a module."""
+
 from collections.abc import Callable, Sequence
 
 import torch
@@ -26,13 +27,15 @@ class FocalMultiBoxLoss(NormalizedLoss):
         box_loss: as in :class:`MultiBoxLoss`.
     """
 
-    def __init__(self,
-                 gamma: float = 2.,
-                 balance: float = 0.25,
-                 quality: bool = False,
-                 alpha: float | str = 1.,
-                 beta: float = 1.,
-                 box_loss: str = 'smooth_l1'):
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        balance: float = 0.25,
+        quality: bool = False,
+        alpha: float | str = 1.0,
+        beta: float = 1.0,
+        box_loss: str = 'smooth_l1',
+    ):
         super().__init__(alpha)
         self.gamma = gamma
         self.balance = balance
@@ -40,14 +43,16 @@ class FocalMultiBoxLoss(NormalizedLoss):
         self.beta = beta
         self.box_loss = box_loss
 
-    def forward(self,
-                cls_maps: Sequence[Tensor],
-                box_maps: Sequence[Tensor],
-                labels: Tensor,
-                box_targets: Tensor,
-                num_outputs: int,
-                class_order: Tensor | None,
-                decode: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self,
+        cls_maps: Sequence[Tensor],
+        box_maps: Sequence[Tensor],
+        labels: Tensor,
+        box_targets: Tensor,
+        num_outputs: int,
+        class_order: Tensor | None,
+        decode: Callable[[Tensor], Tensor],
+    ) -> dict[str, Tensor]:
         """Arguments as of :class:`MultiBoxLoss`, but the background has no output: K classes, and label K for background.
 
         Returns:

@@ -1,4 +1,5 @@
 """The training objective of SSD, as a module."""
+
 from collections.abc import Callable, Sequence
 
 from mmdet.registry import MODELS
@@ -25,25 +26,34 @@ class MultiBoxLoss(NormalizedLoss):
         box_loss: ``'smooth_l1'``, ``'iou'``, ``'giou'``, ``'diou'`` or ``'ciou'``; see :mod:`ssd_plugin.ops.box_losses`.
     """
 
-    def __init__(self,
-                 neg_pos_ratio: float = 3.,
-                 alpha: float | str = 1.,
-                 beta: float = 1.,
-                 mining: str = 'background',
-                 negatives_if_empty: int = 0,
-                 box_loss: str = 'smooth_l1'):
+    def __init__(
+        self,
+        neg_pos_ratio: float = 3.0,
+        alpha: float | str = 1.0,
+        beta: float = 1.0,
+        mining: str = 'background',
+        negatives_if_empty: int = 0,
+        box_loss: str = 'smooth_l1',
+    ):
         super().__init__(alpha)
         self.options = dict(
-            neg_pos_ratio=neg_pos_ratio, beta=beta, mining=mining, negatives_if_empty=negatives_if_empty, box_loss=box_loss)
+            neg_pos_ratio=neg_pos_ratio,
+            beta=beta,
+            mining=mining,
+            negatives_if_empty=negatives_if_empty,
+            box_loss=box_loss,
+        )
 
-    def forward(self,
-                cls_maps: Sequence[Tensor],
-                box_maps: Sequence[Tensor],
-                labels: Tensor,
-                box_targets: Tensor,
-                num_outputs: int,
-                class_order: Tensor | None = None,
-                decode: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
+    def forward(
+        self,
+        cls_maps: Sequence[Tensor],
+        box_maps: Sequence[Tensor],
+        labels: Tensor,
+        box_targets: Tensor,
+        num_outputs: int,
+        class_order: Tensor | None = None,
+        decode: Callable[[Tensor], Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """
         Args:
             cls_maps: per level, class logits ``(B, A * K, H, W)``.
@@ -57,5 +67,7 @@ class MultiBoxLoss(NormalizedLoss):
         Returns:
             ``loss_cls`` and ``loss_bbox``, scalars, and ``loss_alpha`` where alpha is learned.
         """
-        sums = multibox_loss(cls_maps, box_maps, labels, box_targets, num_outputs, class_order, decode=decode, **self.options)
+        sums = multibox_loss(
+            cls_maps, box_maps, labels, box_targets, num_outputs, class_order, decode=decode, **self.options
+        )
         return self.normalized(sums.num_positives, sums.bbox, loss_cls=sums.cls)

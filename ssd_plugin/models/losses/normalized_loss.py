@@ -1,4 +1,5 @@
 """What the losses share: division by the number of positives, and the weight of the localisation."""
+
 import torch
 from mmdet.utils import reduce_mean
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ class NormalizedLoss(nn.Module):
         num_positives: N of the last batch, scalar.
     """
 
-    def __init__(self, alpha: float | str = 1.):
+    def __init__(self, alpha: float | str = 1.0):
         super().__init__()
         if isinstance(alpha, str) and alpha != 'learned':
             raise ValueError(f"alpha must be a number or 'learned', got {alpha!r}")
@@ -37,7 +38,7 @@ class NormalizedLoss(nn.Module):
             ``others`` and ``loss_bbox``, and ``loss_alpha`` where alpha is learned.
         """
         self.num_positives = reduce_mean(num_positives.float())
-        normalizer = self.num_positives.clamp(min=1.)
+        normalizer = self.num_positives.clamp(min=1.0)
         losses = {name: value / normalizer for name, value in others.items()}
         if self.log_alpha is None:
             losses['loss_bbox'] = self.alpha * bbox / normalizer

@@ -1,4 +1,5 @@
 """The extra feature layers of SSD (SSD paper, figure 2)."""
+
 from collections.abc import Sequence
 
 import torch
@@ -21,9 +22,9 @@ class L2Norm(nn.Module):
 
     EPS = 1e-10  # lowest length
 
-    def __init__(self, channels: int, scale: float = 20.):
+    def __init__(self, channels: int, scale: float = 20.0):
         super().__init__()
-        self.weight = nn.Parameter(torch.full((channels, ), float(scale)))
+        self.weight = nn.Parameter(torch.full((channels,), float(scale)))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to the same; the length is taken in float32 at least. A position of zeros stays zero."""
@@ -55,20 +56,22 @@ class SSDExtraLayers(BaseModule):
         init_cfg: initialization.
     """
 
-    def __init__(self,
-                 in_channels: Sequence[int],
-                 out_channels: Sequence[int],
-                 strides: Sequence[int],
-                 paddings: Sequence[int],
-                 mid_channels: int | Sequence[int] | None = None,
-                 kernel_sizes: int | Sequence[int] = 3,
-                 separable: bool = False,
-                 linear: bool = False,
-                 l2_norm_scale: float | None = None,
-                 first_norm_cfg: dict | None = None,
-                 norm_cfg: dict | None = None,
-                 act_cfg: dict | None = dict(type='ReLU'),
-                 init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d')):
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        out_channels: Sequence[int],
+        strides: Sequence[int],
+        paddings: Sequence[int],
+        mid_channels: int | Sequence[int] | None = None,
+        kernel_sizes: int | Sequence[int] = 3,
+        separable: bool = False,
+        linear: bool = False,
+        l2_norm_scale: float | None = None,
+        first_norm_cfg: dict | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = dict(type='ReLU'),
+        init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
+    ):
         super().__init__(init_cfg=init_cfg)
         num = len(out_channels)
         if mid_channels is None:
@@ -77,7 +80,8 @@ class SSDExtraLayers(BaseModule):
             strides=strides,
             paddings=paddings,
             mid_channels=_per_level(mid_channels, num),
-            kernel_sizes=_per_level(kernel_sizes, num))
+            kernel_sizes=_per_level(kernel_sizes, num),
+        )
         for name, values in layout.items():
             if len(values) != num:
                 raise ValueError(f'{name} has {len(values)} level(s), out_channels has {num}')
@@ -98,7 +102,9 @@ class SSDExtraLayers(BaseModule):
             self.extra_layers.append(
                 nn.Sequential(
                     ConvModule(previous, mid, 1, **common),
-                    second(mid, channels, kernel, stride=stride, padding=padding, **common, **last)))
+                    second(mid, channels, kernel, stride=stride, padding=padding, **common, **last),
+                )
+            )
             previous = channels
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -1,9 +1,10 @@
 """Many-to-many matching, as a task module."""
+
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
+from ssd_plugin.ops.many_to_many_matching import Pairs, match_pairs
 from ssd_plugin.ops.matching import priors_in_regions
-from ssd_plugin.ops.pairs import Pairs, match_pairs
 
 from .ssd_matcher import check_ignored
 
@@ -25,7 +26,9 @@ class ManyToManyMatcher:
         self.ignored = ignored
         self.ignored_iof = ignored_iof
 
-    def pairs(self, priors: Tensor, boxes: Tensor, valid: Tensor, ignored: Tensor | None = None) -> tuple[Pairs, Tensor | None]:
+    def pairs(
+        self, priors: Tensor, boxes: Tensor, valid: Tensor, ignored: Tensor | None = None
+    ) -> tuple[Pairs, Tensor | None]:
         """
         Args:
             priors: ``(P, 4)``, corner form in pixels.
@@ -34,9 +37,11 @@ class ManyToManyMatcher:
             ignored: ``(B, G)`` bool, the ignore flags; ``None`` when none is set.
 
         Returns:
-            :class:`ssd_plugin.ops.pairs.Pairs`, and which priors ``(B, P)`` are no negatives, ``None`` if all may be.
+            :class:`ssd_plugin.ops.many_to_many_matching.Pairs`, and which priors ``(B, P)`` are no negatives, ``None`` if all may be.
         """
         if ignored is None or self.ignored == 'match':
             return match_pairs(priors, boxes, valid, self.iou_threshold), None
-        uncounted = priors_in_regions(priors, boxes, valid & ignored, self.ignored_iof) if self.ignored == 'exclude' else None
+        uncounted = (
+            priors_in_regions(priors, boxes, valid & ignored, self.ignored_iof) if self.ignored == 'exclude' else None
+        )
         return match_pairs(priors, boxes, valid & ~ignored, self.iou_threshold), uncounted

@@ -1,4 +1,5 @@
 """Matching of priors to ground truth, as a task module."""
+
 from collections.abc import Sequence
 
 import torch
@@ -22,19 +23,23 @@ class SSDMatcher:
         ignored_iof: with ``'exclude'``, the share of a prior inside such an object from which the prior does not count.
     """
 
-    def __init__(self, iou_threshold: float = 0.5, unique: bool = False, ignored: str = 'exclude', ignored_iof: float = 0.5):
+    def __init__(
+        self, iou_threshold: float = 0.5, unique: bool = False, ignored: str = 'exclude', ignored_iof: float = 0.5
+    ):
         check_ignored(ignored)
         self.iou_threshold = iou_threshold
         self.unique = unique
         self.ignored = ignored
         self.ignored_iof = ignored_iof
 
-    def __call__(self,
-                 priors: Tensor,
-                 boxes: Tensor,
-                 valid: Tensor,
-                 ignored: Tensor | None = None,
-                 lengths: Sequence[int] | None = None) -> Tensor:
+    def __call__(
+        self,
+        priors: Tensor,
+        boxes: Tensor,
+        valid: Tensor,
+        ignored: Tensor | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Tensor:
         """
         Args:
             priors: ``(P, 4)``, corner form in pixels.

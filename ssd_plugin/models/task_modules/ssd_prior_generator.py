@@ -1,4 +1,5 @@
 """The priors of SSD, as a task module."""
+
 import math
 from collections.abc import Sequence
 
@@ -45,27 +46,31 @@ class SSDPriorGenerator:
         ValueError: the arguments do not agree; the message names them.
     """
 
-    def __init__(self,
-                 input_size: int | tuple[int, int],
-                 strides: Sequence[float | tuple[float, float]],
-                 aspect_ratios: Sequence[Sequence[float] | None] | None = None,
-                 flip: bool = True,
-                 scales: Sequence[float] | None = None,
-                 scale_range: tuple[float, float] | None = None,
-                 first_scale: float | None = None,
-                 next_scale: float | str = 1.0,
-                 extra_prior: bool = True,
-                 scale_to: str = 'sides',
-                 sizes: Sequence[Sequence[float]] | None = None,
-                 centers: str = 'featmap',
-                 clip: str | None = None,
-                 order: str | Sequence[Sequence[int]] = 'ssd'):
+    def __init__(
+        self,
+        input_size: int | tuple[int, int],
+        strides: Sequence[float | tuple[float, float]],
+        aspect_ratios: Sequence[Sequence[float] | None] | None = None,
+        flip: bool = True,
+        scales: Sequence[float] | None = None,
+        scale_range: tuple[float, float] | None = None,
+        first_scale: float | None = None,
+        next_scale: float | str = 1.0,
+        extra_prior: bool = True,
+        scale_to: str = 'sides',
+        sizes: Sequence[Sequence[float]] | None = None,
+        centers: str = 'featmap',
+        clip: str | None = None,
+        order: str | Sequence[Sequence[int]] = 'ssd',
+    ):
         _one_of('centers', centers, ('featmap', 'step'))
         _one_of('clip', clip, (None, 'corners', 'centers', 'sizes'))
         _one_of('scale_to', scale_to, ('sides', 'short', 'long'))
         if sum(value is not None for value in (scales, scale_range, sizes)) != 1:
-            raise ValueError(f'give exactly one of scales, scale_range and sizes, got scales={scales}, '
-                             f'scale_range={scale_range}, sizes={sizes}')
+            raise ValueError(
+                f'give exactly one of scales, scale_range and sizes, got scales={scales}, '
+                f'scale_range={scale_range}, sizes={sizes}'
+            )
         self.input_size = _pair(input_size)
         self.strides = [_pair(stride) for stride in strides]
         self.centers = centers
@@ -85,8 +90,10 @@ class SSDPriorGenerator:
             following = [*scales[1:], scales[-1] if next_scale == 'own' else next_scale]
             extras = [math.sqrt(s * n) if extra_prior else None for s, n in zip(scales, following)]
             unit = self._scale_unit(scale_to)
-            cells = [([(w * unit[0], h * unit[1]) for w, h in cell_shapes(s, extra, ratios or (), flip)], extra is not None)
-                     for s, extra, ratios in zip(scales, extras, aspect_ratios)]
+            cells = [
+                ([(w * unit[0], h * unit[1]) for w, h in cell_shapes(s, extra, ratios or (), flip)], extra is not None)
+                for s, extra, ratios in zip(scales, extras, aspect_ratios)
+            ]
         orders = [order] * self.num_levels if isinstance(order, str) else order
         # Per level, widths and heights in pixels, (A, 2), in double precision until the grid is made.
         self.shapes = [
@@ -116,10 +123,12 @@ class SSDPriorGenerator:
         width, height = self.input_size
         return [(math.ceil(height / y), math.ceil(width / x)) for x, y in self.strides]
 
-    def grid_priors(self,
-                    featmap_sizes: Sequence[tuple[int, int]],
-                    dtype: torch.dtype = torch.float32,
-                    device: torch.device | str = 'cuda') -> list[Tensor]:
+    def grid_priors(
+        self,
+        featmap_sizes: Sequence[tuple[int, int]],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = 'cuda',
+    ) -> list[Tensor]:
         """All priors, the same tensors for every call with the same arguments: not to be changed in place.
 
         Args:
@@ -135,9 +144,11 @@ class SSDPriorGenerator:
         """
         featmap_sizes = [tuple(size) for size in featmap_sizes]
         if featmap_sizes != self.featmap_sizes:
-            raise ValueError(f'the network gives feature maps (height, width) {featmap_sizes}, but input_size={self.input_size} '
-                             f'(width, height) with strides {self.strides} makes {self.featmap_sizes}. Set input_size and strides '
-                             'of the prior generator to what the pipeline and the network really give')
+            raise ValueError(
+                f'the network gives feature maps (height, width) {featmap_sizes}, but input_size={self.input_size} '
+                f'(width, height) with strides {self.strides} makes {self.featmap_sizes}. Set input_size and strides '
+                'of the prior generator to what the pipeline and the network really give'
+            )
         key = (dtype, str(device))
         if key not in self._grids:
             self._grids[key] = [
@@ -151,8 +162,9 @@ class SSDPriorGenerator:
             return stride
         return self.input_size[0] / featmap_size[1], self.input_size[1] / featmap_size[0]
 
-    def valid_flags(self, featmap_sizes: Sequence[tuple[int, int]], pad_shape: tuple[int, ...],
-                    device: torch.device | str = 'cuda') -> list[Tensor]:
+    def valid_flags(
+        self, featmap_sizes: Sequence[tuple[int, int]], pad_shape: tuple[int, ...], device: torch.device | str = 'cuda'
+    ) -> list[Tensor]:
         """MMDetection's heads ask which priors lie in the image before padding.
 
         Args:
@@ -172,18 +184,23 @@ class SSDPriorGenerator:
 
     def __repr__(self) -> str:
         shapes = [[(round(w, 2), round(h, 2)) for w, h in level.tolist()] for level in self.shapes]
-        return (f'{type(self).__name__}(input_size={self.input_size}, featmap_sizes={self.featmap_sizes}, '
-                f'strides={self.strides}, centers={self.centers!r}, clip={self.clip!r}, shapes={shapes})')
+        return (
+            f'{type(self).__name__}(input_size={self.input_size}, featmap_sizes={self.featmap_sizes}, '
+            f'strides={self.strides}, centers={self.centers!r}, clip={self.clip!r}, shapes={shapes})'
+        )
 
 
-def _pixel_cell(sizes: Sequence[float], ratios: Sequence[float] | None,
-                flip: bool) -> tuple[list[tuple[float, float]], bool]:
+def _pixel_cell(
+    sizes: Sequence[float], ratios: Sequence[float] | None, flip: bool
+) -> tuple[list[tuple[float, float]], bool]:
     """Shapes of a cell in pixels, and whether the second is the extra square prior."""
     if ratios is None:
         return [(size, size) for size in sizes], False
     if len(sizes) not in (1, 2):
-        raise ValueError(f'a level with aspect ratios has sizes (min, max) or (min,), got {tuple(sizes)} with {tuple(ratios)}; '
-                         'for several square sizes set its aspect_ratios to None')
+        raise ValueError(
+            f'a level with aspect ratios has sizes (min, max) or (min,), got {tuple(sizes)} with {tuple(ratios)}; '
+            'for several square sizes set its aspect_ratios to None'
+        )
     extra = math.sqrt(sizes[0] * sizes[1]) if len(sizes) == 2 else None
     return cell_shapes(sizes[0], extra, ratios, flip), extra is not None
 

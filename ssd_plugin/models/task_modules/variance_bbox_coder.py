@@ -1,4 +1,5 @@
 """The box coder of SSD, as a task module."""
+
 import torch
 from mmdet.models.task_modules.coders.base_bbox_coder import BaseBBoxCoder
 from mmdet.registry import TASK_UTILS
@@ -47,5 +48,5 @@ class VarianceBBoxCoder(BaseBBoxCoder):
             return boxes
         shape = torch.as_tensor(max_shape, dtype=boxes.dtype, device=boxes.device)[..., :2]  # (2,) or (B, 2)
         height, width = shape.unbind(-1)
-        middle = (1, ) * (boxes.dim() - 1 - height.dim())
+        middle = (1,) * (boxes.dim() - 1 - height.dim())
         return clip_to_image(boxes, height.reshape(*height.shape, *middle), width.reshape(*width.shape, *middle))

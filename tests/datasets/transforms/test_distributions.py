@@ -1,4 +1,5 @@
 """20,000 draws beside a plain implementation of what the augmentation is said to do: one image, one try, one box at a time."""
+
 import colorsys
 import math
 import random
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 from mmdet.registry import TRANSFORMS
 from scipy.stats import chi2_contingency, ks_2samp
-from ssd_plugin.datasets.transforms.colors import distort
+
+from ssd_plugin.datasets.transforms.photometric_distortion import distort
 
 DRAWS = 20000
 WIDTH, HEIGHT = 640, 480
 BOXES = [(40, 60, 200, 220), (150, 100, 600, 460), (500, 20, 560, 90)]
-COLORS = dict(brightness=32., contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=18.)
+COLORS = dict(brightness=32.0, contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=18.0)
 PIXEL = (60, 130, 170)
 
 
@@ -30,7 +32,7 @@ def equally_often(ours, plain):
 def iou(a, b):
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
-        return 0.
+        return 0.0
     return width * height / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height)
 
 
@@ -71,7 +73,7 @@ def plain_colors(pixel):
     def change_contrast(values):
         return limited(value * contrast for value in values)
 
-    contrast = random.uniform(0.5, 1.5) if random.random() < 0.5 else 1.
+    contrast = random.uniform(0.5, 1.5) if random.random() < 0.5 else 1.0
     first = random.random() < 0.5
     if random.random() < 0.5:
         shift = random.uniform(-32, 32)
@@ -116,7 +118,9 @@ def test_windows_and_the_boxes_they_keep():
                 x=(x1 + x2) / 2,
                 y=(y1 + y2) / 2,
                 kept=keep.sum(axis=1),
-                sizes=sizes[keep]))
+                sizes=sizes[keep],
+            )
+        )
     for name in ('scale', 'aspect', 'x', 'y', 'sizes'):
         assert agree(measured[0][name], measured[1][name]), name
     assert equally_often(measured[0]['kept'], measured[1]['kept'])
@@ -131,25 +135,33 @@ def independent_aspects():
 
 
 def test_zoom():
-    transform = augment(constraints=(None, ))
+    transform = augment(constraints=(None,))
     ours = np.array([transform._choose_window(WIDTH, HEIGHT, np.zeros((0, 4)), np.random) for _ in range(DRAWS)])
-    plain = np.array([plain_zoom(random.uniform(1, 4)) if random.random() < 0.5 else (0, 0, WIDTH, HEIGHT) for _ in range(DRAWS)])
+    plain = np.array(
+        [plain_zoom(random.uniform(1, 4)) if random.random() < 0.5 else (0, 0, WIDTH, HEIGHT) for _ in range(DRAWS)]
+    )
     for windows in zip(ours.T, plain.T):
         assert agree(*windows)
     assert agree((ours[:, 2] - ours[:, 0]) / WIDTH, (plain[:, 2] - plain[:, 0]) / WIDTH)
 
 
 def test_flips():
-    for options, plain in ((dict(), lambda: random.choice(['horizontal', None])),
-                           (dict(flip_prob=[0.25] * 3, flip_direction=['horizontal', 'vertical', 'diagonal']),
-                            lambda: random.choice(['horizontal', 'vertical', 'diagonal', None]))):
+    for options, plain in (
+        (dict(), lambda: random.choice(['horizontal', None])),
+        (
+            dict(flip_prob=[0.25] * 3, flip_direction=['horizontal', 'vertical', 'diagonal']),
+            lambda: random.choice(['horizontal', 'vertical', 'diagonal', None]),
+        ),
+    ):
         transform = augment(**options)
-        assert equally_often([str(transform._choose_flip(np.random)) for _ in range(DRAWS)], [str(plain()) for _ in range(DRAWS)])
+        assert equally_often(
+            [str(transform._choose_flip(np.random)) for _ in range(DRAWS)], [str(plain()) for _ in range(DRAWS)]
+        )
 
 
 @pytest.mark.parametrize('name', ['brightness', 'contrast', 'hue'])
 def test_each_colour_change_alone(name):
-    options = {**dict(brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.), name: COLORS[name]}
+    options = {**dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0), name: COLORS[name]}
     pixel = (0, 0, 255) if name == 'hue' else (120, 120, 120)
     image = np.array([[pixel]], dtype=np.uint8)
     ours = [distort(image, random=np.random, **options)[0, 0].astype(float) for _ in range(DRAWS)]

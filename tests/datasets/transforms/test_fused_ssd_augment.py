@@ -6,14 +6,23 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
-from ssd_plugin.datasets.images import reduction
-from ssd_plugin.datasets.transforms.colors import distort
+
+from ssd_plugin.datasets.transforms.image_decoding import reduction
 from ssd_plugin.datasets.transforms.load_encoded_image import EncodedImage
-from ssd_plugin.datasets.transforms.sampling import NOTHING, fit, frame, move, snap
-from ssd_plugin.datasets.transforms.windows import crop, zoom_out
+from ssd_plugin.datasets.transforms.photometric_distortion import distort
+from ssd_plugin.datasets.transforms.window_choice import crop, zoom_out
+from ssd_plugin.datasets.transforms.window_sampling import NOTHING, fit, frame, move, snap
 
 FILL = (104, 116, 124)
-PLAIN = dict(zoom_out_prob=0., constraints=(None, ), flip_prob=0., brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
+PLAIN = dict(
+    zoom_out_prob=0.0,
+    constraints=(None,),
+    flip_prob=0.0,
+    brightness=0.0,
+    contrast=(1.0, 1.0),
+    saturation=(1.0, 1.0),
+    hue=0.0,
+)
 
 
 def picture(width=160, height=120):
@@ -29,7 +38,8 @@ def results(boxes=([20, 30, 80, 90], [100, 10, 150, 60]), wrap=True):
         gt_bboxes=HorizontalBoxes(boxes) if wrap else boxes,
         gt_bboxes_labels=np.arange(len(boxes)),
         gt_ignore_flags=np.arange(len(boxes)) % 2 == 1,
-        gt_names=[f'object {i}' for i in range(len(boxes))])
+        gt_names=[f'object {i}' for i in range(len(boxes))],
+    )
 
 
 def augment(**options):
@@ -46,15 +56,19 @@ def test_without_augmentation_it_is_a_resize():
     found = augment(**PLAIN).transform(dict(results(), img=image))
     expected = cv2.resize(image, (96, 64), interpolation=cv2.INTER_LINEAR)
     assert np.abs(found['img'].astype(int) - expected).max() <= 1
-    np.testing.assert_allclose(found['gt_bboxes'].tensor[0], [20 * 0.6, 30 * 64 / 120, 80 * 0.6, 90 * 64 / 120], rtol=1e-5)
+    np.testing.assert_allclose(
+        found['gt_bboxes'].tensor[0], [20 * 0.6, 30 * 64 / 120, 80 * 0.6, 90 * 64 / 120], rtol=1e-5
+    )
     assert found['img_shape'] == (64, 96) and found['scale_factor'] == pytest.approx((0.6, 64 / 120))
 
 
 def test_flip_mirrors_picture_and_boxes():
     image = results()['img']
-    plain, flipped = (augment(**{**PLAIN, 'flip_prob': p}).transform(dict(results(), img=image)) for p in (0., 1.))
+    plain, flipped = (augment(**{**PLAIN, 'flip_prob': p}).transform(dict(results(), img=image)) for p in (0.0, 1.0))
     assert np.abs(flipped['img'][:, ::-1].astype(int) - plain['img']).max() <= 1
-    np.testing.assert_allclose(flipped['gt_bboxes'].tensor[:, [0, 2]], 96 - plain['gt_bboxes'].tensor[:, [2, 0]], rtol=1e-5)
+    np.testing.assert_allclose(
+        flipped['gt_bboxes'].tensor[:, [0, 2]], 96 - plain['gt_bboxes'].tensor[:, [2, 0]], rtol=1e-5
+    )
     assert flipped['flip'] and flipped['flip_direction'] == 'horizontal' and not plain['flip']
 
 
@@ -67,18 +81,22 @@ def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
     image = picture()
     left, top = random.randint(0, 200, 2)
     canvas = np.full((120 + 400, 160 + 400, 3), FILL, dtype=np.uint8)
-    canvas[top:top + 120, left:left + 160] = image
+    canvas[top : top + 120, left : left + 160] = image
     x, y = random.randint(0, 200, 2)
     # Whole multiples of the result, so that the image's border lies between its pixels too.
     width, height = 96 * random.randint(1, 4), 64 * random.randint(1, 4)
     wanted = np.array([x - left, y - top, x - left + width, y - top + height], dtype=float)
     window, source, target = snap(wanted, (160, 120), (96, 64))
     assume((window == wanted).all())
-    expected = cv2.resize(canvas[y:y + height, x:x + width], (96, 64), interpolation=cv2.INTER_LINEAR).astype(int)
-    shown = None if target == NOTHING else fit(image[source[1]:source[3], source[0]:source[2]], target, None, cv2.INTER_LINEAR)
+    expected = cv2.resize(canvas[y : y + height, x : x + width], (96, 64), interpolation=cv2.INTER_LINEAR).astype(int)
+    shown = (
+        None
+        if target == NOTHING
+        else fit(image[source[1] : source[3], source[0] : source[2]], target, None, cv2.INTER_LINEAR)
+    )
     found = frame(shown, target, (96, 64), None, FILL).astype(int)
     inside = np.zeros((64, 96), bool)
-    inside[target[1] + 1:target[3] - 1, target[0] + 1:target[2] - 1] = True
+    inside[target[1] + 1 : target[3] - 1, target[0] + 1 : target[2] - 1] = True
     assert np.abs(found - expected)[inside].max(initial=0) <= 1
     assert (found[canvas_is_fill(window, (160, 120), (96, 64))] == FILL).all()
 
@@ -111,7 +129,9 @@ def test_windows_snap_to_whole_pixels_and_by_less_than_one(seed, width, height):
 
 
 def test_pixels_outside_the_image_are_the_fill_whatever_the_colours_do():
-    transform = augment(zoom_out_prob=1., zoom_out_ratio=(3., 4.), constraints=(None, ), fill=(124.2, 115.7, 104.1), brightness=100.)
+    transform = augment(
+        zoom_out_prob=1.0, zoom_out_ratio=(3.0, 4.0), constraints=(None,), fill=(124.2, 115.7, 104.1), brightness=100.0
+    )
     for _ in range(10):
         found = transform.transform(results())['img']
         border = np.concatenate([found[0], found[-1], found[:, 0], found[:, -1]])
@@ -130,7 +150,9 @@ def test_every_field_stays_with_its_object(seed, wrap, number):
     labels = found['gt_bboxes_labels']
     assert isinstance(found['gt_bboxes'], HorizontalBoxes) == wrap
     assert len(after) == len(labels) == len(found['gt_ignore_flags']) == len(found['gt_names'])
-    assert (found['gt_ignore_flags'] == (labels % 2 == 1)).all() and found['gt_names'] == [f'object {i}' for i in labels]
+    assert (found['gt_ignore_flags'] == (labels % 2 == 1)).all() and found['gt_names'] == [
+        f'object {i}' for i in labels
+    ]
     assert (after[:, :2] < after[:, 2:]).all() and (after >= 0).all() and (after <= [96, 64, 96, 64]).all()
     # A crop keeps at least one object.
     assert len(after) > 0 or number == 0
@@ -141,9 +163,18 @@ def test_every_field_stays_with_its_object(seed, wrap, number):
 def test_markers_land_where_their_boxes_say(encoded):
     """A rendered disk, its middle found again in the result, to less than a pixel over zoom, crop, flips and reduced decoding."""
     x, y = np.meshgrid(np.arange(800) + 0.5, np.arange(600) + 0.5)
-    transform = augment(**{**PLAIN, 'zoom_out_prob': 0.5, 'constraints': (None, 0.1, 0.), 'flip_prob': [0.25] * 3,
-                           'flip_direction': ['horizontal', 'vertical', 'diagonal'], 'fill': (0, 0, 0)}, scale=(150, 130))
-    worst, reduced = 0., set()
+    transform = augment(
+        **{
+            **PLAIN,
+            'zoom_out_prob': 0.5,
+            'constraints': (None, 0.1, 0.0),
+            'flip_prob': [0.25] * 3,
+            'flip_direction': ['horizontal', 'vertical', 'diagonal'],
+            'fill': (0, 0, 0),
+        },
+        scale=(150, 130),
+    )
+    worst, reduced = 0.0, set()
     for seed in range(150):
         np.random.seed(seed)
         center, radius = np.random.uniform(200, 400, 2), np.random.uniform(50, 100)
@@ -160,7 +191,9 @@ def test_markers_land_where_their_boxes_say(encoded):
             continue
         weight = found['img'][..., 0].astype(float)
         reduced.add(reduction(1 / np.array(found['scale_factor']) * (150, 130), (150, 130)))
-        middle = [(weight.sum(axis=axis) * (np.arange(weight.shape[1 - axis]) + 0.5)).sum() / weight.sum() for axis in (0, 1)]
+        middle = [
+            (weight.sum(axis=axis) * (np.arange(weight.shape[1 - axis]) + 0.5)).sum() / weight.sum() for axis in (0, 1)
+        ]
         worst = max(worst, abs(middle[0] - (x1 + x2) / 2), abs(middle[1] - (y1 + y2) / 2))
     assert worst < 0.3 and reduced >= {1, 2, 4}
 
@@ -171,8 +204,9 @@ def test_objects_follow_their_pixels():
         np.random.seed(seed)
         image = np.zeros((120, 160, 3), dtype=np.uint8)
         image[40:80, 60:120] = 255
-        found = augment(**{**PLAIN, 'zoom_out_prob': 0.5, 'constraints': (None, 0.3, 0.7), 'flip_prob': 0.5, 'fill': (0, 0, 0)}).transform(
-            dict(results([[60, 40, 120, 80]]), img=image))
+        found = augment(
+            **{**PLAIN, 'zoom_out_prob': 0.5, 'constraints': (None, 0.3, 0.7), 'flip_prob': 0.5, 'fill': (0, 0, 0)}
+        ).transform(dict(results([[60, 40, 120, 80]]), img=image))
         x1, y1, x2, y2 = found['gt_bboxes'].tensor[0].round().int().tolist()
         white = found['img'][..., 0] > 127
         assert white[y1:y2, x1:x2].mean() > 0.95
@@ -189,12 +223,12 @@ def test_the_same_seed_gives_the_same_picture():
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), least=st.sampled_from([0., 0.1, 0.3, 0.5, 0.7]))
+@given(seed=st.integers(0, 10**6), least=st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7]))
 def test_patches_meet_their_constraint(seed, least):
     random = np.random.RandomState(seed)
-    window = zoom_out(160, 120, (1., 2.), random)
-    boxes = np.array([[20., 30., 120., 110.]])
-    patch = crop(window, boxes, (least, None), (0.3, 1.), (0.5, 2.), 50, random)
+    window = zoom_out(160, 120, (1.0, 2.0), random)
+    boxes = np.array([[20.0, 30.0, 120.0, 110.0]])
+    patch = crop(window, boxes, (least, None), (0.3, 1.0), (0.5, 2.0), 50, random)
     if (patch == window).all():
         return
     size, sides = patch[2:] - patch[:2], window[2:] - window[:2]
@@ -208,44 +242,62 @@ def test_patches_meet_their_constraint(seed, least):
 
 def test_constraints_are_equally_likely():
     random = np.random.RandomState(0)
-    boxes = np.array([[40., 30., 120., 90.]])
-    window = np.array([0., 0., 160., 120.])
-    whole = np.mean([(crop(window, boxes, (None, 0., 0.1, 0.3), (0.3, 1.), (0.5, 2.), 50, random) == window).all() for _ in range(2000)])
+    boxes = np.array([[40.0, 30.0, 120.0, 90.0]])
+    window = np.array([0.0, 0.0, 160.0, 120.0])
+    whole = np.mean(
+        [
+            (crop(window, boxes, (None, 0.0, 0.1, 0.3), (0.3, 1.0), (0.5, 2.0), 50, random) == window).all()
+            for _ in range(2000)
+        ]
+    )
     assert 0.22 < whole < 0.28
 
 
 def test_a_constraint_that_nothing_meets_leaves_the_image_whole():
-    window = np.array([0., 0., 160., 120.])
-    assert (crop(window, np.array([[5., 5., 6., 6.]]), (0.9, ), (0.3, 1.), (0.5, 2.), 50, np.random.RandomState(0)) == window).all()
+    window = np.array([0.0, 0.0, 160.0, 120.0])
+    assert (
+        crop(window, np.array([[5.0, 5.0, 6.0, 6.0]]), (0.9,), (0.3, 1.0), (0.5, 2.0), 50, np.random.RandomState(0))
+        == window
+    ).all()
 
 
 def test_an_object_inside_is_not_moved_out_of_the_result():
-    window = np.array([10., 20., 110., 120.])
-    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), None).tolist() == [[0., 0., 50., 50.]]
-    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), 1).tolist() == [[50., 0., 100., 50.]]
-    assert move(np.array([[0., 0., 60., 70.]]), window, (100, 100), -1).tolist() == [[50., 50., 100., 100.]]
+    window = np.array([10.0, 20.0, 110.0, 120.0])
+    assert move(np.array([[0.0, 0.0, 60.0, 70.0]]), window, (100, 100), None).tolist() == [[0.0, 0.0, 50.0, 50.0]]
+    assert move(np.array([[0.0, 0.0, 60.0, 70.0]]), window, (100, 100), 1).tolist() == [[50.0, 0.0, 100.0, 50.0]]
+    assert move(np.array([[0.0, 0.0, 60.0, 70.0]]), window, (100, 100), -1).tolist() == [[50.0, 50.0, 100.0, 100.0]]
 
 
 def test_each_colour_change_does_what_it_says():
     image = np.full((8, 8, 3), (100, 150, 200), dtype=np.uint8)
-    options = dict(brightness=0., contrast=(1., 1.), saturation=(1., 1.), hue=0.)
+    options = dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0)
     seen = {name: [] for name in ('brightness', 'contrast', 'hue')}
     for seed in range(200):
-        for name, value in (('brightness', 32.), ('contrast', (0.5, 1.5)), ('hue', 18.)):
-            seen[name].append(distort(image, **{**options, name: value}, random=np.random.RandomState(seed))[0, 0].astype(int))
+        for name, value in (('brightness', 32.0), ('contrast', (0.5, 1.5)), ('hue', 18.0)):
+            seen[name].append(
+                distort(image, **{**options, name: value}, random=np.random.RandomState(seed))[0, 0].astype(int)
+            )
     for name, values in seen.items():
         changed = np.array([v for v in values if (v != [100, 150, 200]).any()])
         assert 60 < len(changed) < 140, name
         if name == 'brightness':
             shift = changed - [100, 150, 200]
-            assert (shift == shift[:, :1]).all() and shift.min() < -25 and shift.max() > 25 and np.abs(shift).max() <= 32
+            assert (
+                (shift == shift[:, :1]).all() and shift.min() < -25 and shift.max() > 25 and np.abs(shift).max() <= 32
+            )
         if name == 'contrast':
             assert changed[:, 0].min() < 60 and changed[:, 0].max() > 140
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(interpolation='sharp'), 'sharp'), (dict(constraints=()), 'constraints'), (dict(flip_direction='around'), 'around'),
-    (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), '1 in all')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(interpolation='sharp'), 'sharp'),
+        (dict(constraints=()), 'constraints'),
+        (dict(flip_direction='around'), 'around'),
+        (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), '1 in all'),
+    ],
+)
 def test_options_that_cannot_be_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         augment(**options)

@@ -8,8 +8,9 @@ from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, FUNCTIONS
-from ssd_plugin.datasets.checks.limits import UnusableData
 from torch.utils.data import DataLoader
+
+from ssd_plugin.errors import UnusableData
 
 
 @pytest.fixture
@@ -38,13 +39,17 @@ def test_other_images_are_what_mmdetection_loads(files, name, options):
     results = load(**options)(dict(img_path=str(files / name)))
     expected = TRANSFORMS.build(dict(type='LoadImageFromFile'))(dict(img_path=str(files / name)))
     assert (results['img'] == expected['img']).all()
-    assert {key: results[key] for key in ('img_shape', 'ori_shape')} == {key: expected[key] for key in ('img_shape', 'ori_shape')}
+    assert {key: results[key] for key in ('img_shape', 'ori_shape')} == {
+        key: expected[key] for key in ('img_shape', 'ori_shape')
+    }
 
 
 @pytest.mark.parametrize('name', ['cut.jpg', 'cut.png', 'missing.jpg', 'folder.jpg'])
 @pytest.mark.parametrize('decode', [False, True])
 def test_unreadable_images_are_skipped_and_counted(files, name, decode, capsys):
-    pipeline = Compose([dict(type='mmdet.LoadEncodedImage', decode=decode), dict(type='mmdet.FusedSSDAugment', scale=(30, 30))])
+    pipeline = Compose(
+        [dict(type='mmdet.LoadEncodedImage', decode=decode), dict(type='mmdet.FusedSSDAugment', scale=(30, 30))]
+    )
     assert pipeline(dict(img_path=str(files / name))) is None
     assert pipeline(dict(img_path=str(files / 'a.jpg')))['img'].shape == (30, 30, 3)
     assert pipeline.transforms[0].counts[0].tolist() == [2, 1]
@@ -73,8 +78,10 @@ def test_workers_count_together(shapes):
                 dict(type='mmdet.LoadEncodedImage'),
                 dict(type='mmdet.LoadAnnotations', with_bbox=True, box_type=None),
                 dict(type='mmdet.FusedSSDAugment', scale=(64, 48)),
-                dict(type='mmdet.PackDetInputs')
-            ]))
+                dict(type='mmdet.PackDetInputs'),
+            ],
+        )
+    )
     content = first.read_bytes()
     try:
         first.unlink()
@@ -83,7 +90,9 @@ def test_workers_count_together(shapes):
         first.write_bytes(content)
     counts = dataset.pipeline.transforms[0].counts
     assert (counts[:2, 0] > 0).all() and counts[:, 1].sum() >= 1 and counts[:, 0].sum() == 12 + counts[:, 1].sum()
-    assert [tuple(batch['inputs'].shape) for batch in batches] == [(4, 3, 48, 64)] * 3 and len(batches[0]['data_samples']) == 4
+    assert [tuple(batch['inputs'].shape) for batch in batches] == [(4, 3, 48, 64)] * 3 and len(
+        batches[0]['data_samples']
+    ) == 4
 
 
 def test_images_of_different_sizes_stay_apart():
@@ -94,8 +103,17 @@ def test_images_of_different_sizes_stay_apart():
 
 def test_a_stacked_batch_is_normalised_like_a_list_of_images():
     from mmdet.registry import MODELS
+
     preprocessor = MODELS.build(
-        dict(type='DetDataPreprocessor', mean=[1., 2., 3.], std=[4., 5., 6.], bgr_to_rgb=True, pad_size_divisor=1, non_blocking=True))
+        dict(
+            type='DetDataPreprocessor',
+            mean=[1.0, 2.0, 3.0],
+            std=[4.0, 5.0, 6.0],
+            bgr_to_rgb=True,
+            pad_size_divisor=1,
+            non_blocking=True,
+        )
+    )
     pack = TRANSFORMS.build(dict(type='PackDetInputs'))
     random = np.random.RandomState(0)
     samples = [pack(dict(img=random.randint(0, 256, (6, 8, 3), dtype=np.uint8), img_shape=(6, 8))) for _ in range(3)]

@@ -8,15 +8,25 @@ from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config
 
-from conftest import CONFIGS
+from tests.support import CONFIGS
 
 SIZE = (64, 48)
 COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
-PLAIN = dict(type='FusedSSDAugment', scale=SIZE, fill=[9, 9, 9], zoom_out_prob=0, constraints=(None, ), flip_prob=0, brightness=0,
-             contrast=(1, 1), saturation=(1, 1), hue=0)
+PLAIN = dict(
+    type='FusedSSDAugment',
+    scale=SIZE,
+    fill=[9, 9, 9],
+    zoom_out_prob=0,
+    constraints=(None,),
+    flip_prob=0,
+    brightness=0,
+    contrast=(1, 1),
+    saturation=(1, 1),
+    hue=0,
+)
 
 
-def image(colour, boxes=([10, 10, 50, 30], ), label=0):
+def image(colour, boxes=([10, 10, 50, 30],), label=0):
     """A coloured image of 100x80 with white objects."""
     pixels = np.full((80, 100, 3), colour, np.uint8)
     for x1, y1, x2, y2 in boxes:
@@ -28,7 +38,8 @@ def image(colour, boxes=([10, 10, 50, 30], ), label=0):
         gt_bboxes=np.array(boxes, np.float32).reshape(-1, 4),
         gt_bboxes_labels=np.full(len(boxes), label),
         gt_ignore_flags=np.zeros(len(boxes), bool),
-        gt_note=[f'note {label}'] * len(boxes))
+        gt_note=[f'note {label}'] * len(boxes),
+    )
 
 
 def four():
@@ -45,7 +56,9 @@ def test_each_quarter_shows_an_image_and_boxes_lie_on_their_pixels():
     for _ in range(20):
         found = mosaic(four())
         assert found['img'].shape == (48, 64, 3) and found['img_shape'] == (48, 64) and found['img_path'] == '0.jpg'
-        assert found['gt_bboxes_labels'].tolist() == [0, 1, 2, 3] and found['gt_note'] == [f'note {i}' for i in range(4)]
+        assert found['gt_bboxes_labels'].tolist() == [0, 1, 2, 3] and found['gt_note'] == [
+            f'note {i}' for i in range(4)
+        ]
         for colour, corner in zip(COLOURS, [(0, 0), (0, -1), (-1, 0), (-1, -1)]):
             assert found['img'][corner].tolist() == list(colour)
         white = (found['img'] > 200).all(axis=2).astype(np.uint8)
@@ -68,7 +81,7 @@ def test_without_a_mosaic_one_image_is_augmented_as_ever():
     transform = TRANSFORMS.build(dict(type='MosaicSSDAugment', augment=PLAIN))
     plain = TRANSFORMS.build(PLAIN)(image(COLOURS[0]))
     transform.active.fill_(False)
-    for found in (mosaic(four(), prob=0.), transform(four())):
+    for found in (mosaic(four(), prob=0.0), transform(four())):
         assert 'mix_results' not in found and (found['img'] == plain['img']).all()
         assert found['gt_bboxes'].tolist() == plain['gt_bboxes'].tolist()
 
@@ -85,6 +98,7 @@ def test_mmdetections_boxes_and_images_without_objects_go_through():
 
 class Damaged:
     """An encoded image whose pixels cannot be had."""
+
     size = (100, 80)
 
     def decode(self, reduced):
@@ -101,11 +115,11 @@ def test_a_damaged_image_leaves_its_quarter_empty_or_gives_way_to_another():
     damaged(results)
     found = mosaic(results)
     assert found['img'][0, 0].tolist() == [9, 9, 9] and found['gt_bboxes_labels'].tolist() == [1, 2, 3]
-    found = mosaic(results, prob=0.)
+    found = mosaic(results, prob=0.0)
     assert found['img'][0, 0].tolist() == list(COLOURS[1])
     for part in results['mix_results']:
         damaged(part)
-    assert mosaic(results) is None and mosaic(results, prob=0.) is None
+    assert mosaic(results) is None and mosaic(results, prob=0.0) is None
 
 
 def test_a_division_outside_the_image_is_refused():
@@ -115,7 +129,12 @@ def test_a_division_outside_the_image_is_refused():
 
 def test_the_modern_recipe_mixes_the_images_of_its_data_sets(shapes):
     cfg = Config.fromfile(CONFIGS / 'bccd/modern.py').train_dataloader.dataset
-    inner = dict(cfg.dataset, data_root=str(shapes), ann_file='ImageSets/Main/train.txt', metainfo=dict(classes=('square', 'disk', 'triangle')))
+    inner = dict(
+        cfg.dataset,
+        data_root=str(shapes),
+        ann_file='ImageSets/Main/train.txt',
+        metainfo=dict(classes=('square', 'disk', 'triangle')),
+    )
     dataset = DATASETS.build(dict(cfg, dataset=inner))
     np.random.seed(0)
     counts = [len(dataset[index % len(dataset)]['data_samples'].gt_instances) for index in range(60)]

@@ -1,11 +1,12 @@
 """The augmentation among MMDetection's own parts."""
+
 import numpy as np
 import pytest
 from mmdet.registry import DATASETS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.runner import Runner
-from ssd_plugin.datasets.wrappers import unwrapped
-from ssd_plugin.engine.launch import read_config
+
+from ssd_plugin.configs import read_config, unwrapped
 
 CLASSES = ('circle', 'square', 'triangle', 'star')
 FUSED = dict(type='FusedSSDAugment', scale=(300, 300))
@@ -19,7 +20,8 @@ def voc(shapes, pipeline):
         metainfo=dict(classes=CLASSES),
         ann_file='ImageSets/Main/train.txt',
         data_prefix=dict(sub_data_root=''),
-        pipeline=pipeline)
+        pipeline=pipeline,
+    )
 
 
 def test_it_takes_the_place_of_the_steps_of_mmdetections_ssd(shapes):
@@ -45,7 +47,9 @@ def test_images_can_be_mixed_before_it(shapes, mix):
         dict(
             type='MultiImageMixDataset',
             dataset=voc(shapes, loading),
-            pipeline=[dict(type=mix, img_scale=(320, 240)), FUSED, dict(type='PackDetInputs')]))
+            pipeline=[dict(type=mix, img_scale=(320, 240)), FUSED, dict(type='PackDetInputs')],
+        )
+    )
     np.random.seed(0)
     counts = []
     for index in range(len(dataset)):
@@ -58,13 +62,18 @@ def test_images_can_be_mixed_before_it(shapes, mix):
 
 def test_a_step_of_mmdetection_may_follow(shapes):
     dataset = DATASETS.build(
-        voc(shapes, [
-            dict(type='LoadEncodedImage'),
-            dict(type='LoadAnnotations', with_bbox=True), FUSED,
-            dict(type='RandomFlip', prob=1., direction='vertical'),
-            dict(type='Resize', scale=(150, 150)),
-            dict(type='PackDetInputs')
-        ]))
+        voc(
+            shapes,
+            [
+                dict(type='LoadEncodedImage'),
+                dict(type='LoadAnnotations', with_bbox=True),
+                FUSED,
+                dict(type='RandomFlip', prob=1.0, direction='vertical'),
+                dict(type='Resize', scale=(150, 150)),
+                dict(type='PackDetInputs'),
+            ],
+        )
+    )
     sample = dataset[0]
     assert sample['inputs'].shape == (3, 150, 150) and sample['inputs'].is_contiguous()
 
@@ -75,7 +84,18 @@ def test_workers_draw_different_numbers_and_the_same_again_under_a_seed(shapes):
         num_workers=2,
         sampler=dict(type='DefaultSampler', shuffle=False),
         collate_fn=dict(type='stack_collate'),
-        dataset=voc(shapes, [dict(type='LoadEncodedImage'), dict(type='LoadAnnotations', with_bbox=True), FUSED, dict(type='PackDetInputs')]))
-    first, again, other = ([batch['inputs'] for batch in Runner.build_dataloader(config, seed=seed)] for seed in (1, 1, 2))
+        dataset=voc(
+            shapes,
+            [
+                dict(type='LoadEncodedImage'),
+                dict(type='LoadAnnotations', with_bbox=True),
+                FUSED,
+                dict(type='PackDetInputs'),
+            ],
+        ),
+    )
+    first, again, other = (
+        [batch['inputs'] for batch in Runner.build_dataloader(config, seed=seed)] for seed in (1, 1, 2)
+    )
     assert all((a == b).all() for a, b in zip(first, again))
     assert not all((a == b).all() for a, b in zip(first, other))

@@ -1,0 +1,5 @@
+"""Training loops."""
+
+from .stream_train_loop import StreamTrainLoop
+
+__all__ = ['StreamTrainLoop']

@@ -1,0 +1,1 @@
+"""Datasets to train on: downloads of the public ones, and drawn shapes."""

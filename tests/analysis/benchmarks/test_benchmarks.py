@@ -1,0 +1,112 @@
+import json
+import xml.etree.ElementTree as ET
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ssd_plugin.analysis.benchmarks import cases, reencoded_photos, startup, synthetic_batches
+from ssd_plugin.analysis.benchmarks.memory import peak_memory
+from ssd_plugin.analysis.benchmarks.peers import MMDET, OURS, TORCHVISION, build_peers
+
+CPU = torch.device('cpu')
+
+
+def test_the_same_work_is_measured():
+    """The peers' losses of the same outputs and objects differ by what they define differently only: torchvision and MMDetection
+    have other priors."""
+    setting = cases.Setting(batch=2, objects=5)
+    torch.manual_seed(0)
+    losses = {name: float(cases._total(function())) for name, function in cases.loss(setting).items()}
+    assert max(losses.values()) < 1.2 * min(losses.values())
+
+
+def test_trained_like_outputs_are_detected_as_their_objects():
+    torch.manual_seed(0)
+    head = build_peers(20, CPU)[OURS].bbox_head
+    maps = synthetic_batches.trained_outputs(head, 2, 20, 5, CPU)
+    for found in head.predict_by_feat(*maps, batch_img_metas=synthetic_batches.metas(2)):
+        assert 3 <= (found.scores > 0.5).sum() <= 12 and len(found) < 200
+
+
+def test_one_image_with_many_objects_needs_no_more_memory():
+    torch.manual_seed(0)
+    head = build_peers(20, CPU)[OURS].bbox_head
+    maps, metas = synthetic_batches.network_outputs(32, 20, CPU), synthetic_batches.metas(32)
+    few = synthetic_batches.ground_truth(32, 10, 20, CPU)
+    many = [*few[:31], *synthetic_batches.ground_truth(1, 500, 20, CPU)]
+    nothing = [synthetic_batches.nothing(CPU)] * 32
+    usual, crowded = (
+        peak_memory(lambda: head.loss_by_feat(*maps, objects, metas, nothing), CPU) for objects in (few, many)
+    )
+    assert 10 < usual and crowded < 1.2 * usual
+
+
+@pytest.mark.parametrize(
+    'command, rows',
+    [
+        (('loss', '--batch', '1'), {OURS, MMDET, TORCHVISION}),
+        (('predict', '--batch', '1'), {OURS, MMDET, TORCHVISION}),
+        (('infer', '--channels-last'), {OURS, 'network alone', 'backbone', 'extra layers', 'head', 'post-processing'}),
+        (('train-step', '--batch', '1'), {OURS, MMDET, TORCHVISION, 'network alone'}),
+    ],
+)
+def test_tool_prints_and_writes_its_figures(run_tool, tmp_path, command, rows):
+    result = run_tool('benchmark.py', *command, '--rounds', '1', '--json', 'figures.json')
+    assert result.returncode == 0, result.stderr
+    figures = json.loads((tmp_path / 'figures.json').read_text())
+    assert all(set(row['times']) == rows and row['times'][OURS]['median'] > 0 for row in figures)
+    assert all(name in result.stdout for name in rows) and 'KaimingInit' not in result.stdout
+
+
+def test_pipelines_are_compared_on_a_data_set(run_tool, shapes):
+    result = run_tool('benchmark.py', 'pipeline', '--data', shapes, '--photos', '200x100', '--rounds', '4')
+    assert result.returncode == 0 and 'MMDetection' in result.stdout and 'decoding alone' in result.stdout, (
+        result.stderr
+    )
+    assert '--data FOLDER' in run_tool('benchmark.py', 'pipeline').stderr
+
+
+def test_pipelines_are_measured_on_images_with_objects(shapes):
+    functions = cases.pipeline(str(shapes))
+    for name in (OURS, MMDET):
+        samples = [functions[name]() for _ in range(12)]
+        assert all(len(sample['data_samples'].gt_instances.labels) > 0 for sample in samples)
+        assert all(sample['inputs'].shape == (3, 300, 300) for sample in samples)
+
+
+def test_photographs_are_encoded_again_with_their_boxes(shapes, tmp_path):
+    reencoded_photos.encode_again(shapes, tmp_path / 'small', (160, 60), quality=90)
+    name = (shapes / 'ImageSets/Main/train.txt').read_text().split()[0]
+    assert cv2.imread(str(tmp_path / f'small/JPEGImages/{name}.jpg')).shape == (60, 160, 3)
+    before, after = (ET.parse(root / f'Annotations/{name}.xml') for root in (shapes, tmp_path / 'small'))
+    assert after.findtext('size/width') == '160' and after.findtext('size/height') == '60'
+    for tag, factor in (('xmin', 0.5), ('ymax', 0.25)):
+        assert [int(n.text) for n in after.iter(tag)] == [round(int(n.text) * factor) for n in before.iter(tag)]
+    assert reencoded_photos.classes_of(shapes) == ('circle', 'square', 'star', 'triangle')
+
+
+def test_the_start_is_measured_with_its_workers(tmp_path):
+    cv2.imwrite(str(tmp_path / '0.jpg'), np.zeros((48, 64, 3), np.uint8))
+    startup.generate(tmp_path / 'a.json', 40, 300)
+    content = json.loads((tmp_path / 'a.json').read_text())
+    assert len(content['images']) == 40 and len(content['annotations']) == 300
+    for image in content['images']:
+        image['file_name'] = '0.jpg'
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    for kind in (startup.STOCK, startup.OURS):
+        found = startup.measure(kind, str(tmp_path / 'a.json'), str(tmp_path), 1, str(tmp_path / 'cache'))
+        assert 0 < found['seconds'] < 600 and found['memory'] > 50
+
+
+def test_sweep_is_drawn(run_tool, tmp_path):
+    result = run_tool('benchmark.py', 'loss', '--batch', '1', '--rounds', '1', '--sweep', 'classes')
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / 'benchmark_loss_classes.png').stat().st_size > 10000
+
+
+def test_missing_gpu_is_said(run_tool):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    assert 'no GPU' in run_tool('benchmark.py', 'loss', '--device', 'cuda').stderr

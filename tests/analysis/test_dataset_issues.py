@@ -1,0 +1,365 @@
+"""A corpus of broken data, each found as what it is, and nothing else; and gone from the repaired copy where a repair is possible."""
+
+import json
+import re
+import shutil
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.registry import DATASETS
+
+from ssd_plugin.analysis import dataset_issues, dataset_sources
+from ssd_plugin.analysis.image_scan import read_all
+from ssd_plugin.configs import read_config
+from ssd_plugin.datasets.annotations.records import KINDS
+from ssd_plugin.errors import UnusableData
+
+CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+SIZE = (320, 240)
+
+
+@pytest.fixture
+def data(shapes, tmp_path):
+    """A copy of the drawn data, to be broken."""
+    return shutil.copytree(shapes, tmp_path / 'data')
+
+
+def check(path, images=None, classes=None, few=0):
+    annotations = [read for _, read in dataset_sources.of_path(path, images, classes)]
+    pictures = [picture for read in annotations for picture in read.pictures]
+    files = read_all(picture.path for picture in pictures)
+    found = [fault for read in annotations for fault in dataset_issues.find(read, files, few)]
+    return found + dataset_issues.same_pictures(pictures, files), annotations
+
+
+def kinds(found):
+    return Counter(fault.kind for fault in found)
+
+
+def voc_only(data):
+    for path in data.glob('*.json'):
+        path.unlink()
+    return data
+
+
+def names(data, split='train'):
+    return (data / f'ImageSets/Main/{split}.txt').read_text().split()
+
+
+def xml(data, number=0):
+    return data / 'Annotations' / f'{names(data)[number]}.xml'
+
+
+def jpeg(data, number=0):
+    return data / 'JPEGImages' / f'{names(data)[number]}.jpg'
+
+
+def edit(path, pattern, replacement, count=1):
+    text, number = re.subn(pattern, replacement, path.read_text(), count=count, flags=re.S)
+    assert number == count
+    path.write_text(text)
+
+
+def add_object(path, inner):
+    edit(path, '</annotation>', f'\n<object>{inner}</object>\n</annotation>')
+
+
+def box(x1, y1, x2, y2, name='circle'):
+    return f'<name>{name}</name><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin>\n<xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>'
+
+
+def repeat_first_object(data):
+    edit(xml(data), r'(<object>.*?</object>)', r'\1\n\1')
+
+
+def list_twice(data):
+    with open(data / 'ImageSets/Main/train.txt', 'a') as file:
+        file.write(f'{names(data)[0]}\n')
+
+
+def list_in_test(data):
+    with open(data / 'ImageSets/Main/test.txt', 'a') as file:
+        file.write(f'{names(data)[0]}\n')
+
+
+def copy_picture(data):
+    shutil.copy(jpeg(data, 0), jpeg(data, 1))
+
+
+def write_png(data, keep):
+    content = cv2.imencode('.png', np.random.RandomState(0).randint(0, 255, (SIZE[1], SIZE[0], 3), np.uint8))[
+        1
+    ].tobytes()
+    jpeg(data).write_bytes(content[:keep])
+
+
+VOC = {
+    'missing image': ('missing image', lambda d: jpeg(d).unlink()),
+    'empty image file': ('unreadable image', lambda d: jpeg(d).write_bytes(b'')),
+    'image cut off': ('unreadable image', lambda d: jpeg(d).write_bytes(jpeg(d).read_bytes()[:3000])),
+    'image cut off at the last byte': ('unreadable image', lambda d: jpeg(d).write_bytes(jpeg(d).read_bytes()[:-2])),
+    'png cut off': ('unreadable image', lambda d: write_png(d, 9000)),
+    'page in place of an image': ('unreadable image', lambda d: jpeg(d).write_bytes(b'<html>404</html>')),
+    'folder in place of an image': ('unreadable image', lambda d: (jpeg(d).unlink(), jpeg(d).mkdir())),
+    'missing xml': ('missing annotation', lambda d: xml(d).unlink()),
+    'xml cut off': ('unreadable annotation', lambda d: xml(d).write_text(xml(d).read_text()[:300])),
+    'empty xml': ('unreadable annotation', lambda d: xml(d).write_text('')),
+    'no size': ('no size', lambda d: edit(xml(d), '<size>.*</size>', '')),
+    'sides swapped in size': (
+        'wrong size',
+        lambda d: edit(xml(d), '<width>320(.*)<height>240|<height>240(.*)<width>320', '<height>320</height><width>240'),
+    ),
+    'size of zero': ('wrong size', lambda d: edit(xml(d), '<width>320', '<width>0')),
+    'size is no number': ('wrong size', lambda d: edit(xml(d), '<width>320', '<width>wide')),
+    'no area': ('no area', lambda d: add_object(xml(d), box(50, 60, 50, 90))),
+    'a point': ('no area', lambda d: add_object(xml(d), box(50, 60, 50, 60))),
+    'corners swapped': ('swapped corners', lambda d: add_object(xml(d), box(90, 95, 50, 60))),
+    'one axis swapped': ('swapped corners', lambda d: add_object(xml(d), box(90, 60, 50, 95))),
+    'swapped and outside': ('swapped corners', lambda d: add_object(xml(d), box(450, 95, 400, 60))),
+    'outside': ('outside the image', lambda d: add_object(xml(d), box(400, 60, 450, 95))),
+    'a thousand million pixels away': ('outside the image', lambda d: add_object(xml(d), box(1e9, 1e9, 2e9, 2e9))),
+    'beyond the border': ('beyond the image', lambda d: add_object(xml(d), box(200, 60, 350, 95))),
+    'nan': ('no finite coordinates', lambda d: add_object(xml(d), box('nan', 60, 90, 95))),
+    'infinite': ('no finite coordinates', lambda d: add_object(xml(d), box(10, 60, 'inf', 95))),
+    'coordinate is no number': ('incomplete object', lambda d: add_object(xml(d), box('left', 60, 90, 95))),
+    'coordinate missing': (
+        'incomplete object',
+        lambda d: add_object(xml(d), box(10, 60, 90, 95).replace('<ymax>95</ymax>', '')),
+    ),
+    'no box': ('incomplete object', lambda d: add_object(xml(d), '<name>circle</name>')),
+    'no name': (
+        'incomplete object',
+        lambda d: add_object(xml(d), box(10, 60, 90, 95).replace('<name>circle</name>', '')),
+    ),
+    'difficult is no number': (
+        'incomplete object',
+        lambda d: add_object(xml(d), box(10, 60, 90, 95) + '<difficult>yes</difficult>'),
+    ),
+    'class in capitals': ('unknown class', lambda d: add_object(xml(d), box(10, 60, 90, 95, 'Circle '))),
+    'object twice': ('box given twice', repeat_first_object),
+    'listed twice': ('listed twice', list_twice),
+    'in train and test': ('in two splits', list_in_test),
+    'same bytes': ('same picture twice', copy_picture),
+    'no objects': ('no objects', lambda d: edit(xml(d), '<object>.*</object>', '')),
+    'empty list': ('empty list', lambda d: (d / 'ImageSets/Main/test.txt').write_text('\n')),
+}
+CLASSES = ('circle', 'square', 'triangle', 'star')
+# A list without images stays one; what an image or a list has too little of is for people to decide.
+NOT_REPAIRED = {'no objects', 'in two splits', 'same picture twice', 'empty list'}
+
+
+def test_whole_data_has_no_faults(data):
+    found, annotations = check(data)
+    assert not found and sum(len(read.pictures) for read in annotations) == 16 + 12 + 4
+
+
+@pytest.mark.parametrize('case', VOC)
+def test_voc(data, case, tmp_path):
+    voc_only(data)
+    kind, damage = VOC[case]
+    damage(data)
+    found, (annotations,) = check(data, classes=CLASSES)
+    assert kinds(found) == {kind: 1}, [str(fault) for fault in found]
+    place = found[0].where
+    broken = names(data)[1 if case == 'same bytes' else 0]
+    assert broken in place or re.search(r'(train|test)\.txt(:\d+)?$', place)
+    if KINDS[kind] != 'note' and 'image' not in kind and kind not in ('wrong size', 'missing annotation', 'empty list'):
+        line = int(place.rsplit(':', 1)[1])
+        lines = xml(data).read_text().splitlines()
+        assert 1 <= line <= max(len(lines), 1)
+        if kind in ('no area', 'swapped corners', 'outside the image'):
+            assert '<xmin>' in lines[line - 1]
+
+    before = {path: path.read_bytes() for path in data.rglob('*') if path.is_file()}
+    annotations.write(tmp_path / 'fixed')
+    assert {path: path.read_bytes() for path in data.rglob('*') if path.is_file()} == before
+    assert kinds(check(tmp_path / 'fixed', classes=CLASSES)[0]) == ({kind: 1} if kind in NOT_REPAIRED else {})
+
+
+def change(index, **values):
+    return lambda content: content['annotations'][index].update(values)
+
+
+def remove(index, key):
+    return lambda content: content['annotations'][index].pop(key)
+
+
+def add_image(content, **values):
+    content['images'].append({**content['images'][0], **values})
+
+
+COCO = {
+    'no area': ('no area', change(3, bbox=[10, 10, 0, 5])),
+    'negative sides': ('swapped corners', change(3, bbox=[100, 100, -40, -30])),
+    'outside': ('outside the image', change(3, bbox=[400, 10, 20, 20], area=400)),
+    'beyond the border': ('beyond the image', change(3, bbox=[300, 10, 40, 20], area=800)),
+    'nan': ('no finite coordinates', change(3, bbox=[float('nan'), 10, 20, 20])),
+    'three numbers': ('incomplete object', change(3, bbox=[10, 10, 20])),
+    'no box': ('incomplete object', remove(3, 'bbox')),
+    'no area given': ('incomplete object', remove(3, 'area')),
+    'area of zero': ('area not positive', change(3, area=0)),
+    'no class': ('incomplete object', remove(3, 'category_id')),
+    'unknown class': ('unknown class', change(3, category_id=77)),
+    'unknown image': ('unknown image', change(3, image_id=7777)),
+    'id twice': ('id given twice', change(3, id=1)),
+    'image id twice': ('id given twice', add_image),
+    'category id twice': ('id given twice', lambda content: content['categories'].append(dict(id=1, name='heart'))),
+    'image listed twice': ('listed twice', lambda content: add_image(content, id=999)),
+    'image without size': (
+        'incomplete object',
+        lambda content: content['images'].append(dict(id=999, file_name='a.jpg')),
+    ),
+    'missing image': ('missing image', lambda content: add_image(content, id=999, file_name='nowhere.jpg')),
+    'wrong size': ('wrong size', lambda content: content['images'][0].update(width=240, height=320)),
+}
+
+
+@pytest.mark.parametrize('case', COCO)
+def test_coco(data, case, tmp_path):
+    kind, damage = COCO[case]
+    path = data / 'instances_train.json'
+    content = json.loads(path.read_text())
+    damage(content)
+    path.write_text(json.dumps(content))
+    found, (annotations,) = check(path)
+    # An image given once more has no objects of its own.
+    extra = {'no objects': 1} if case in ('image listed twice', 'missing image') else {}
+    assert kinds(found) == {kind: 1, **extra}, [str(fault) for fault in found]
+    assert str(path) in found[0].where and re.search(r'(annotations|images|categories)\[\d+\] \(id', found[0].where)
+    annotations.write(tmp_path / 'fixed')
+    again = kinds(check(tmp_path / 'fixed' / path.name, data / 'JPEGImages')[0])
+    assert again == ({'listed twice': 1, 'no objects': 1} if kind == 'listed twice' else {})
+    assert json.loads(path.read_text()).keys() == content.keys()
+
+
+@pytest.mark.parametrize('text', ['', '{"images": [', '[]', '{"images": []}', '\x00\xff'])
+def test_json_that_cannot_be_read(data, text):
+    path = data / 'instances_train.json'
+    path.write_bytes(text.encode('latin-1'))
+    assert kinds(check(path)[0]) == {'unreadable annotation': 1}
+
+
+def test_a_picture_of_one_json_file_in_another_is_found(data):
+    train, test = (json.loads((data / f'instances_{split}.json').read_text()) for split in ('train', 'test'))
+    for folder in ('Annotations', 'ImageSets'):
+        shutil.rmtree(data / folder)
+    copy, original = (data / 'JPEGImages' / content['images'][0]['file_name'] for content in (test, train))
+    shutil.copy(original, copy)
+    found, _ = check(data)
+    assert (
+        kinds(found) == {'same picture twice': 1}
+        and str(copy) in found[0].text + found[0].where
+        and str(original) in found[0].text
+    )
+
+
+def test_classes_with_few_objects_are_mentioned(data):
+    found, _ = check(voc_only(data), classes=(*CLASSES, 'heart'), few=1)
+    assert [(fault.kind, fault.text) for fault in found] == [('class with few objects', 'heart has 0 objects')]
+
+
+def test_wider_face(faces, tmp_path):
+    found, (annotations,) = check(faces)
+    assert not found and len(annotations.pictures) == 16
+    broken = faces / f'WIDER_val/Annotations/{(faces / "val.txt").read_text().split()[0]}.xml'
+    # Pixels count from 0: a box that begins on the pixel after the last one is outside.
+    add_object(broken, box(320, 60, 330, 95, 'face'))
+    edit(next((faces / 'WIDER_train/Annotations').iterdir()), '<folder>.*</folder>', '')
+    found, (annotations,) = check(faces)
+    assert kinds(found) == {'outside the image': 1, 'unreadable annotation': 1} and any(
+        str(broken) in fault.where for fault in found
+    )
+    annotations.write(tmp_path / 'fixed')
+    assert not check(tmp_path / 'fixed')[0]
+
+
+def test_wider_face_by_config(faces):
+    cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
+    ((name, annotations),) = dataset_sources.of_config(cfg)
+    assert name == faces and len(annotations.pictures) == 16 and annotations.classes == ('face',)
+
+
+@pytest.fixture
+def lists(shapes, tmp_path):
+    """The drawn data as the PyTorch tutorial lists it."""
+    dataset = DATASETS.build(read_config(CONFIG, dict(data_root=str(shapes))).val_dataloader.dataset)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    columns = [
+        dict(boxes=[i['bbox'] for i in row], labels=[i['bbox_label'] + 1 for i in row], difficulties=[0] * len(row))
+        for row in (info['instances'] for info in infos)
+    ]
+    folder = tmp_path / 'lists'
+    folder.mkdir()
+    for name, content in (
+        ('TEST_images', [info['img_path'] for info in infos]),
+        ('TEST_objects', columns),
+        ('label_map', {**{name: number for number, name in enumerate(CLASSES, 1)}, 'background': 0}),
+    ):
+        (folder / f'{name}.json').write_text(json.dumps(content))
+    return folder
+
+
+LISTS = {
+    'no area': ('no area', 'TEST_objects', lambda content: content[1]['boxes'].__setitem__(0, [5, 5, 5, 9])),
+    'corners swapped': ('swapped corners', 'TEST_objects', lambda content: content[1]['boxes'][0].reverse()),
+    'outside': (
+        'outside the image',
+        'TEST_objects',
+        lambda content: content[1]['boxes'].__setitem__(0, [320, 5, 330, 9]),
+    ),
+    'unknown label': ('incomplete object', 'TEST_objects', lambda content: content[1]['labels'].__setitem__(0, 9)),
+    'three numbers': ('incomplete object', 'TEST_objects', lambda content: content[1]['boxes'][0].pop()),
+    'one label too few': ('incomplete object', 'TEST_objects', lambda content: content[1]['labels'].pop()),
+    'missing image': ('missing image', 'TEST_images', lambda content: content.__setitem__(1, 'nowhere.jpg')),
+    'one image too few': ('unreadable annotation', 'TEST_images', lambda content: content.pop()),
+    'a class without number': ('unreadable annotation', 'label_map', lambda content: content.update(circle='one')),
+}
+
+
+@pytest.mark.parametrize('case', LISTS)
+def test_lists_of_the_tutorial(lists, case, tmp_path):
+    assert not check(lists)[0]
+    kind, name, damage = LISTS[case]
+    content = json.loads((lists / f'{name}.json').read_text())
+    damage(content)
+    (lists / f'{name}.json').write_text(json.dumps(content))
+    found, (annotations,) = check(lists)
+    assert kinds(found) == {kind: 1} and (kind == 'unreadable annotation' or '[1] (' in found[0].where)
+    annotations.write(tmp_path / 'fixed')
+    if kind != 'unreadable annotation':
+        assert not check(tmp_path / 'fixed')[0]
+
+
+def test_lists_of_the_tutorial_by_config(lists):
+    shutil.copy(lists / 'TEST_images.json', lists / 'TRAIN_images.json')
+    (lists / 'TRAIN_objects.json').write_text('[')
+    cfg = read_config('ssd_plugin::ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))
+    (_, broken), (name, whole) = dataset_sources.of_config(cfg)
+    assert kinds(broken.faults) == {'unreadable annotation': 1}
+    assert name == lists / 'TEST_images.json' and len(whole.pictures) == 4 and whole.classes == CLASSES
+    with pytest.raises(UnusableData, match='TRAIN_objects.json is no JSON'):
+        DATASETS.build(cfg.train_dataloader.dataset)
+
+
+def test_categories_that_would_get_other_names_are_found(data):
+    found, _ = check(data / 'instances_train.json', classes=('square', 'circle', 'triangle', 'star'))
+    assert kinds(found) == {'other order of classes': 1} and "its 'circle' would be called 'square'" in found[0].text
+
+
+def test_images_may_have_other_suffixes(data, tmp_path):
+    voc_only(data)
+    for number, suffix in enumerate(('.png', '.JPG', '.jpeg')):
+        image = cv2.imread(str(jpeg(data, number)))
+        jpeg(data, number).unlink()
+        cv2.imwrite(str(jpeg(data, number).with_suffix(suffix)), image)
+    found, (annotations,) = check(data, classes=CLASSES)
+    assert not found
+    annotations.write(tmp_path / 'fixed')
+    assert not check(tmp_path / 'fixed', classes=CLASSES)[0]
+
+
+def test_a_folder_without_data_is_an_error(tmp_path):
+    with pytest.raises(dataset_sources.UnknownLayout, match='neither'):
+        list(dataset_sources.of_path(tmp_path))

@@ -1,0 +1,218 @@
+import json
+import re
+import shutil
+from urllib.error import URLError
+
+import pytest
+import torch
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+
+from ssd_plugin.cli.error_messages import explained
+from ssd_plugin.configs import read_config
+from ssd_plugin.datasets import xml_dataset
+from ssd_plugin.errors import UnusableData, UserError
+
+CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+QUICK = (
+    'train_cfg.max_iters=2',
+    'train_cfg.val_interval=2',
+    'train_dataloader.batch_size=2',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+)
+
+
+@pytest.fixture
+def data(shapes, tmp_path):
+    """A copy of the drawn data, to be broken."""
+    return shutil.copytree(shapes, tmp_path / 'data')
+
+
+def message_of(result):
+    """The one line that a tool ends with; there is no traceback."""
+    assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith('error: ')
+    return line
+
+
+def train(run_tool, data, *options):
+    return run_tool('train.py', CONFIG, '--cfg-options', f'data_root={data}', *QUICK, *options)
+
+
+def test_missing_data_set_names_folder_key_and_remedy(run_tool, tmp_path):
+    message = message_of(train(run_tool, tmp_path / 'nowhere'))
+    assert (
+        'nowhere' in message
+        and 'train_dataloader.dataset.data_root' in message
+        and '--cfg-options data_root' in message
+    )
+
+
+def test_missing_annotation_names_file_and_key(run_tool, data):
+    (data / 'ImageSets/Main/train.txt').unlink()
+    message = message_of(train(run_tool, data))
+    assert str(data / 'ImageSets/Main/train.txt') in message and 'train_dataloader.dataset.ann_file' in message
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_images_that_are_all_missing_end_training(run_tool, data, workers):
+    shutil.rmtree(data / 'JPEGImages')
+    (data / 'JPEGImages').mkdir()
+    message = message_of(train(run_tool, data, f'train_dataloader.num_workers={workers}'))
+    assert (
+        '100 of 100 images could not be read' in message
+        and '.jpg: it is missing' in message
+        and 'max_unreadable' in message
+    )
+
+
+def test_an_image_that_cannot_be_read_is_skipped_named_and_counted(run_tool, data):
+    """Also when a worker meets it, in another process."""
+    names = (data / 'ImageSets/Main/train.txt').read_text().split()
+    (data / 'JPEGImages' / f'{names[0]}.jpg').unlink()
+    whole = (data / 'JPEGImages' / f'{names[1]}.jpg').read_bytes()
+    (data / 'JPEGImages' / f'{names[1]}.jpg').write_bytes(whole[: len(whole) // 2])
+    result = train(run_tool, data, 'train_cfg.max_iters=12', 'train_dataloader.num_workers=1')
+    assert result.returncode == 0, result.stderr
+    text = result.stdout + result.stderr
+    assert (
+        f'{names[0]}.jpg is skipped: it is missing' in text
+        and f'{names[1]}.jpg is skipped: it is cut off or damaged' in text
+    )
+    assert re.search(r'[1-9]\d* of the \d+ images read so far could not be', text)
+
+
+def test_boxes_that_are_mostly_unusable_end_training(run_tool, data):
+    for path in (data / 'Annotations').iterdir():
+        path.write_text(re.sub(r'<xmax>\d+', '<xmax>1', path.read_text()))
+    message = message_of(train(run_tool, data))
+    assert 'swapped corners' in message and 'more than the 5%' in message and 'check_dataset.py' in message
+
+
+def test_test_image_that_is_none_is_named(run_tool, data):
+    for name in (data / 'ImageSets/Main/test.txt').read_text().split():
+        (data / 'JPEGImages' / f'{name}.jpg').write_bytes(b'no image')
+    assert 'cannot be read' in message_of(train(run_tool, data))
+
+
+def break_xml(data, split, number, content):
+    """Of the first images of a split; gives the first one's file."""
+    names = (data / f'ImageSets/Main/{split}.txt').read_text().split()[:number]
+    paths = [data / 'Annotations' / f'{name}.xml' for name in names]
+    for path in paths:
+        path.write_text(content) if content is not None else path.unlink()
+    return paths[0]
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Lines of the log about annotations."""
+    lines = []
+    monkeypatch.setattr(xml_dataset, 'print_log', lambda text, *args: lines.append(text))
+    return lines
+
+
+@pytest.mark.parametrize('content', ['<annotation>', None, '<annotation><size/></annotation>'])
+def test_broken_xml_of_a_training_image_is_skipped_and_named(data, content, said):
+    path = break_xml(data, 'train', 1, content)
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'max_broken': 0.1})
+    assert len(dataset) == 11 and len(said) == 1 and str(path) in said[0]
+
+
+def test_broken_xml_of_faces_is_skipped_in_training_and_an_error_in_a_test(faces, said):
+    cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
+    train, val = ({**cfg[f'{split}_dataloader'].dataset, 'max_broken': 0.1} for split in ('train', 'val'))
+    assert len(DATASETS.build(train)) == 12 and len(DATASETS.build(val)) == 4 and not said
+    broken = [next((faces / f'WIDER_{split}/Annotations').iterdir()) for split in ('train', 'val')]
+    for path in broken:
+        path.write_text(path.read_text().replace('<folder>0--Parade</folder>', ''))
+    assert len(DATASETS.build(train)) == 11 and len(said) == 1 and str(broken[0]) in said[0]
+    with pytest.raises(UnusableData, match=f'{broken[1]} cannot be read'):
+        DATASETS.build(val)
+
+
+def test_many_broken_annotations_end_training(run_tool, data):
+    path = break_xml(data, 'train', 3, '<annotation>')
+    message = message_of(train(run_tool, data))
+    assert (
+        '3 of the 12 annotations' in message
+        and str(path) in message
+        and 'max_broken' in message
+        and 'check_dataset.py' in message
+    )
+
+
+@pytest.mark.parametrize('content', ['<annotation>', None])
+def test_broken_xml_of_a_test_image_is_an_error(run_tool, data, content):
+    path = break_xml(data, 'test', 1, content)
+    assert str(path) in message_of(train(run_tool, data))
+
+
+def test_objects_of_other_classes_are_counted(data):
+    path = data / 'Annotations' / f'{(data / "ImageSets/Main/train.txt").read_text().split()[0]}.xml'
+    path.write_text(path.read_text().replace('</annotation>', '<object><name>heart</name></object></annotation>'))
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    assert DATASETS.build(cfg.train_dataloader.dataset).others == {'heart': 1}
+
+
+def test_wrong_class_names_are_an_error_and_do_not_hang(run_tool, data):
+    for path in (data / 'Annotations').iterdir():
+        path.write_text(path.read_text().replace('<name>', '<name>big '))
+    assert 'metainfo.classes' in message_of(train(run_tool, data))
+
+
+def test_missing_config_and_checkpoint_are_named(run_tool, data):
+    assert 'nowhere.py' in message_of(run_tool('train.py', 'nowhere.py'))
+    assert 'ssd300_voc.py' in message_of(run_tool('train.py', 'ssd_plugin::ssd299_voc.py'))
+    assert 'nowhere.pth (--resume)' in message_of(
+        run_tool('train.py', CONFIG, '--resume', 'nowhere.pth', '--cfg-options', f'data_root={data}')
+    )
+    assert 'nowhere.pth (checkpoint)' in message_of(
+        run_tool('test.py', CONFIG, 'nowhere.pth', '--cfg-options', f'data_root={data}')
+    )
+
+
+def test_damaged_checkpoint_is_named(run_tool, data, tmp_path):
+    path = tmp_path / 'iter_9.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1000))), path)
+    path.write_bytes(path.read_bytes()[:2000])
+    assert 'iter_9.pth is damaged' in message_of(
+        run_tool('test.py', CONFIG, path, '--cfg-options', f'data_root={data}')
+    )
+
+
+def test_broken_coco_json_is_named(run_tool, data, tmp_path):
+    checkpoint = tmp_path / 'iter_1.pth'
+    torch.save({}, checkpoint)
+    (data / 'instances_test.json').write_text(json.dumps(dict(images=[]))[:-1])
+    assert str(data / 'instances_test.json') in message_of(
+        run_tool('test.py', CONFIG, checkpoint, '--cfg-options', f'data_root={data}')
+    )
+
+
+def test_weights_that_cannot_be_downloaded_name_the_key_to_set():
+    with pytest.raises(UserError, match='init_cfg.checkpoint=FILE'), explained(Config()):
+        raise URLError('no route to host')
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[/__w/gloo/transport/tcp/pair.cc:545] Read error [10.9.0.2]:63685: Connection reset by peer. This is typically caused by a remote worker',
+        'Rank 0 successfully reached monitoredBarrier, but received errors\nTimed out waiting 600000ms for recv operation to complete',
+        'NCCL communicator was aborted on rank 0.',
+    ],
+)
+def test_a_lost_rank_is_said_and_what_to_do(text, monkeypatch):
+    cfg = Config(dict(work_dir='runs'))
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    monkeypatch.setenv('RANK', '0')
+    with pytest.raises(UserError, match='rank 0 of 2 has lost another rank.*--resume'), explained(cfg):
+        raise RuntimeError(text)
+    # Alone there is no rank to lose.
+    monkeypatch.setenv('WORLD_SIZE', '1')
+    with pytest.raises(RuntimeError, match='monitoredBarrier|pair.cc|aborted'), explained(cfg):
+        raise RuntimeError(text)

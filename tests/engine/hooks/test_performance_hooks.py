@@ -1,0 +1,68 @@
+"""channels_last, mixed precision and torch.compile change the speed, not the gradients."""
+
+import pytest
+import torch
+from mmdet.registry import HOOKS, MODELS
+from mmengine.config import Config
+
+from ssd_plugin.analysis.benchmarks import synthetic_batches
+from tests.support import CONFIGS
+
+
+def detector():
+    model = Config.fromfile(CONFIGS / 'ssd_depthwise_320x240_voc.py').model
+    model.backbone.norm_eval = True
+    built = MODELS.build(model).train()
+    built.init_weights()
+    return built
+
+
+def gradients(model, images, samples, dtype=None):
+    model.zero_grad()
+    with torch.autocast('cpu', dtype, enabled=dtype is not None):
+        losses = model.loss(images, samples)
+    assert all(loss.dtype == torch.float32 for loss in losses.values())
+    sum(losses.values()).backward()
+    return torch.cat([p.grad.flatten() for p in model.parameters()])
+
+
+class FakeRunner:
+    def __init__(self, model):
+        self.model = model
+
+
+# bfloat16 has 8 significant bits, float16 has 11: after 26 layers another prior may be the hardest.
+@pytest.mark.parametrize(
+    'options, dtype, least',
+    [
+        (('ChannelsLastHook',), None, 0.99999),
+        ((dict(type='CompileHook', backend='aot_eager'),), None, 0.99999),
+        ((), torch.bfloat16, 0.9),
+        ((), torch.float16, 0.98),
+        (('ChannelsLastHook', dict(type='CompileHook', backend='aot_eager')), torch.bfloat16, 0.9),
+    ],
+)
+def test_gradients_point_where_plain_ones_do(options, dtype, least):
+    plain = detector()
+    other = detector()
+    other.load_state_dict(plain.state_dict())
+    for option in options:
+        HOOKS.build(option if isinstance(option, dict) else dict(type=option)).before_run(FakeRunner(other))
+    images, samples = torch.randn(2, 3, 240, 320), synthetic_batches.samples(2, 4, 20, torch.device('cpu'))
+    expected, found = gradients(plain, images, samples), gradients(other, images, samples, dtype)
+    assert torch.nn.functional.cosine_similarity(expected, found, dim=0) > least
+    torch.testing.assert_close(found.norm(), expected.norm(), rtol=0.05, atol=0)
+
+
+def test_compiled_network_keeps_names_and_runs_compiled():
+    model = detector()
+    names = list(model.state_dict())
+    calls = []
+
+    def backend(graph, inputs):
+        calls.append(len(inputs))
+        return graph.forward
+
+    HOOKS.build(dict(type='CompileHook', backend=backend)).before_run(FakeRunner(model))
+    gradients(model, torch.randn(1, 3, 240, 320), synthetic_batches.samples(1, 2, 20, torch.device('cpu')))
+    assert list(model.state_dict()) == names and len(calls) == 3

@@ -1,0 +1,100 @@
+"""What the parity tests share: random weights with live signals, conversion into a detector, and its outputs for all priors."""
+
+import math
+from types import SimpleNamespace
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from torch import nn
+
+from ssd_plugin.configs import read_config
+from ssd_plugin.interop import convert_checkpoint
+from ssd_plugin.ops.levels import flatten_levels
+
+
+def randomise(model: nn.Module, forward) -> None:
+    """Random weights, and random batch-norm statistics around those of the data that ``forward`` shows, so that signals neither
+    fade nor explode."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.1)
+    for norm in norms:
+        norm.train()
+        norm.momentum, norm.usual_momentum = 1.0, norm.momentum
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias, std=0.1)
+    if not norms:
+        return
+    with torch.no_grad():
+        forward()
+        for norm in norms:
+            norm.eval()
+            norm.momentum = norm.usual_momentum
+            norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.7, 1.5)
+            norm.running_mean += 0.2 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
+
+
+def calibrate(layers: list[nn.Conv2d], deviation: float, forward) -> None:
+    """Scale prediction layers so that their outputs have the deviation: scores of every height, boxes near their priors."""
+    found = {}
+    hooks = [layer.register_forward_hook(lambda module, _, out: found.update({module: out.std()})) for layer in layers]
+    with torch.no_grad():
+        forward()
+        for layer in layers:
+            layer.weight *= deviation / found[layer]
+    for hook in hooks:
+        hook.remove()
+
+
+def converted(state: dict, folder, **options):
+    """The detector of the config that a state dict is converted for, with the weights loaded strictly, and the conversion.
+
+    In the precision of the state dict: a deep random network multiplies the errors of single precision by more than is compared.
+    """
+    torch.save(state, folder / 'theirs.pth')
+    found = convert_checkpoint(folder / 'theirs.pth', folder / 'ours.pth', **options)
+    return load(folder / 'ours.pth', found), found
+
+
+def load(path, found):
+    cfg = read_config(found.config, found.options)
+    cfg.model.backbone.init_cfg = None
+    checkpoint = torch.load(path, weights_only=True)
+    detector = MODELS.build(cfg.model).eval().to(next(iter(checkpoint['state_dict'].values())).dtype)
+    detector.load_state_dict(checkpoint['state_dict'], strict=True)
+    assert tuple(checkpoint['meta']['dataset_meta']['classes']) == found.classes
+    return detector
+
+
+def pictures(width: int, height: int, number: int = 2) -> torch.Tensor:
+    """Smooth random pictures, ``(number, 3, height, width)`` uint8, blue first as OpenCV reads them."""
+    coarse = torch.rand(number, 3, math.ceil(height / 8), math.ceil(width / 8))
+    return (255 * nn.functional.interpolate(coarse, (height, width), mode='bilinear')).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def outputs(detector, images: torch.Tensor) -> SimpleNamespace:
+    """The prepared images, scores ``(B, P, classes)`` and boxes ``(B, P, 4)`` of all priors, and the detections of each image."""
+    samples = [DetDataSample(metainfo=dict(img_shape=tuple(images.shape[-2:]))) for _ in images]
+    data = detector.data_preprocessor(dict(inputs=list(images), data_samples=samples))
+    head = detector.bbox_head
+    logits, deltas = detector(data['inputs'], mode='tensor')
+    flat = torch.cat([m.permute(0, 2, 3, 1).reshape(len(m), -1, 4) for m in deltas], dim=1)
+    return SimpleNamespace(
+        inputs=data['inputs'],
+        scores=flatten_levels(logits, head.num_outputs).softmax(dim=-1)[..., head.class_order[: head.num_classes]],
+        boxes=head.bbox_coder.decode(head._priors(logits), flat),
+        detections=head.predict_by_feat(logits, deltas, [sample.metainfo for sample in samples]),
+    )
+
+
+def assert_same_detections(found, boxes, scores, labels) -> None:
+    """Same number, order and labels; equal boxes and scores."""
+    assert len(found) == len(scores) > 10
+    torch.testing.assert_close(found.scores, scores, rtol=1e-4, atol=1e-6, check_dtype=False)
+    assert torch.equal(found.labels, labels)
+    torch.testing.assert_close(found.bboxes, boxes, rtol=1e-4, atol=3e-3, check_dtype=False)

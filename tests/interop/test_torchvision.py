@@ -1,0 +1,74 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from tests.interop.parity import assert_same_detections, calibrate, converted, outputs, pictures, randomise
+
+# COCO's ids that no class has; torchvision's label is the id.
+LEFT_OUT = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+LABELS = [index for index in range(1, 91) if index not in LEFT_OUT]
+MODELS = {
+    'ssd300_vgg16': ('torchvision-ssd300', 'ssd_plugin::ssd300_torchvision_coco.py', 300),
+    'ssdlite320_mobilenet_v3_large': ('torchvision-ssdlite320', 'ssd_plugin::ssdlite320_mobilenetv3_coco.py', 320),
+}
+
+
+def random_model(name, size, **options):
+    model = getattr(torchvision.models.detection, name)(weights=None, weights_backbone=None, **options).eval()
+    images = pictures(size, size)
+    randomise(model, lambda: model([image.flip(0) / 255 for image in pictures(size, size, 8)]))
+    rgb = [image.flip(0) / 255 for image in images]
+    if name.startswith('ssdlite'):
+        model.double()
+        rgb = [image.flip(0).double() / 255 for image in images]
+    for kind, deviation in (('classification', 2.0), ('regression', 1.0)):
+        levels = getattr(model.head, f'{kind}_head').module_list
+        calibrate(
+            [level if isinstance(level, nn.Conv2d) else level[-1] for level in levels], deviation, lambda: model(rgb)
+        )
+    return model, images, rgb
+
+
+@torch.no_grad()
+def their_outputs(model, rgb):
+    """Scores and decoded boxes of all priors by torchvision's own parts."""
+    images, _ = model.transform(rgb)
+    features = list(model.backbone(images.tensors).values())
+    head = model.head(features)
+    anchors = model.anchor_generator(images, features)
+    boxes = torch.stack(
+        [model.box_coder.decode_single(deltas, a) for deltas, a in zip(head['bbox_regression'], anchors)]
+    )
+    return images.tensors, head['cls_logits'].softmax(dim=-1), boxes
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_outputs_and_detections_are_torchvisions(name, tmp_path):
+    format, config, size = MODELS[name]
+    model, images, rgb = random_model(name, size)
+    detector, found = converted(model.state_dict(), tmp_path)
+    assert (found.format, found.config, found.options, len(found.classes)) == (format, config, {}, 80)
+    ours = outputs(detector, images)
+    inputs, scores, boxes = their_outputs(model, rgb)
+    torch.testing.assert_close(ours.inputs, inputs, rtol=1e-4, atol=1e-4, check_dtype=False)
+    torch.testing.assert_close(ours.scores, scores[..., LABELS], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(ours.boxes, boxes, rtol=1e-4, atol=1e-2, check_dtype=False)
+    # torchvision also detects the ids without a class, which random weights do not avoid. Suppression is by class: without them,
+    # the others are the same.
+    most, model.detections_per_img = model.detections_per_img, 10**6
+    for mine, theirs in zip(ours.detections, model(rgb)):
+        real = torch.isin(theirs['labels'], torch.tensor(LABELS))
+        labels = torch.searchsorted(torch.tensor(LABELS), theirs['labels'][real])
+        assert_same_detections(
+            mine, theirs['boxes'][real][:most].detach(), theirs['scores'][real][:most].detach(), labels[:most]
+        )
+
+
+def test_model_for_other_classes_needs_their_names(tmp_path):
+    model, images, rgb = random_model('ssdlite320_mobilenet_v3_large', 320, num_classes=4)
+    detector, found = converted(model.state_dict(), tmp_path, classes=['cat', 'dog', 'owl'])
+    assert found.options == {'model.bbox_head.num_classes': 3, 'model.bbox_head.unused_outputs': ()}
+    assert found.classes == ('cat', 'dog', 'owl')
+    for mine, theirs in zip(outputs(detector, images).detections, model(rgb)):
+        assert_same_detections(mine, theirs['boxes'].detach(), theirs['scores'].detach(), theirs['labels'] - 1)
