@@ -69,7 +69,7 @@ def report(model: nn.Module, image: Tensor, sample: dict) -> None:
     for hook in hooks:
         hook.remove()
     model.zero_grad()
-    sum(losses.values()).backward()
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
     print(f'    first layer whose output is not finite: {broken[0] if broken else "none"}')
     print('    losses: ' + ', '.join(f'{name} {value.item():.4g}' for name, value in losses.items()))
     wrong = [name for name, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]

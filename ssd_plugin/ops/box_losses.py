@@ -1,57 +1,66 @@
-"""How far a predicted box is from its ground truth: smooth L1 of offsets (SSD paper, section 2.2), or the overlap of decoded boxes."""
+"""Error of predicted boxes: smooth L1 of their offsets (SSD paper, section 2.2), or 1 - IoU of the decoded boxes and its variants."""
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .boxes import box_area, elementwise_iou
+from .predictions import Predictions
 
 KINDS = ('smooth_l1', 'iou', 'giou', 'diou', 'ciou')
 
 
 def box_loss(
+    predictions: Predictions,
     deltas: Tensor,
     targets: Tensor,
     positive: Tensor,
     kind: str = 'smooth_l1',
     beta: float = 1.0,
-    decode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Sum over the positives of the error of the predicted offsets.
+    """Return the error of the predicted offsets, summed over the positives.
 
     Args:
+        predictions: Raw outputs of the network, which decode offsets to boxes.
         deltas: ``(B, P, 4)`` predicted offsets.
         targets: ``(B, P, 4)`` offsets to predict; read at positives only.
         positive: ``(B, P)`` bool.
         kind: ``'smooth_l1'``, or one of :func:`overlap_loss` between the boxes that the offsets decode to.
-        beta: error at which smooth L1 turns from square to straight.
-        decode: boxes in corner form from offsets, both ``(B, P, 4)``; for all kinds but ``'smooth_l1'``.
+        beta: Threshold between the L2 and L1 regimes of smooth L1.
 
     Returns:
         Scalar.
+
+    Raises:
+        ValueError: ``kind`` is unknown.
     """
-    # An error of nothing where nothing is to be predicted.
+    # No loss and no gradient where a prior is not positive.
     targets = torch.where(positive.unsqueeze(-1), targets, deltas.detach())
     if kind == 'smooth_l1':
         return F.smooth_l1_loss(deltas, targets, reduction='sum', beta=beta)
-    return torch.where(positive, overlap_loss(decode(deltas), decode(targets), kind), 0.0).sum()
+    overlaps = overlap_loss(predictions.decode(deltas), predictions.decode(targets), kind)
+    return torch.where(positive, overlaps, 0.0).sum()
 
 
 def overlap_loss(boxes: Tensor, targets: Tensor, kind: str) -> Tensor:
-    """1 - IoU, less what a kind takes off for boxes apart. torchvision has the same, with indexing by masks, which stops a GPU.
+    """Return 1 - IoU of each pair of boxes, plus the penalty of the chosen variant for boxes apart.
+
+    torchvision has the same losses but indexes by masks, which synchronizes a GPU with the host.
 
     Args:
-        boxes: ``(..., 4)`` corner form, with area.
-        targets: ``(..., 4)`` corner form, with area.
-        kind: ``'iou'``; ``'giou'``, less the share of the enclosing box that neither covers (arXiv 1902.09630, algorithm 1);
-            ``'diou'``, less the squared distance of the centres over that of the enclosing box's corners (arXiv 1911.08287, equation 7);
-            ``'ciou'``, less a term for the aspect ratio, too (there, equation 10).
+        boxes: ``(..., 4)`` xyxy, with area.
+        targets: ``(..., 4)`` xyxy, with area.
+        kind: ``'iou'``; ``'giou'``, which adds the fraction of the enclosing box that neither covers (arXiv 1902.09630,
+            algorithm 1); ``'diou'``, which adds the squared distance of the centers over the squared diagonal of the enclosing box
+            (arXiv 1911.08287, equation 7); ``'ciou'``, which also adds a term for the aspect ratio (there, equation 10).
 
     Returns:
         ``(...)``, 0 for equal boxes.
+
+    Raises:
+        ValueError: ``kind`` is unknown.
     """
     iou = elementwise_iou(boxes, targets)
     if kind == 'iou':

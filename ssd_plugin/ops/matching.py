@@ -1,7 +1,7 @@
-"""Matching: which prior answers for which ground truth (SSD paper, section 2.2, "Matching strategy").
+"""Matching of priors to ground truth (SSD paper, section 2.2, "Matching strategy"), for a whole batch in one call.
 
-The whole batch in one call: ground truth is padded to the largest number of objects in an image, with a mask. The overlaps are
-never all in memory: they are made and used in blocks of images and objects.
+Ground truth is padded to the largest number of objects in an image. The IoUs are never all in memory: they are computed and used in
+blocks of images and objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from .boxes import box_area, pairwise_intersection, pairwise_iou
+from .targets import BACKGROUND
 
-BACKGROUND = -1
-IGNORED = -2
-# Overlaps held at a time. On a CPU a block and its intermediates stay in the cache; on a GPU larger blocks keep it busy: 64 MiB
-# each in float32.
+# IoUs held at a time. On a CPU a block and its intermediates stay in the cache; on a GPU larger blocks keep it busy (64 MiB each in
+# float32).
 BLOCK_ON_CPU = 2**19
 BLOCK_ON_GPU = 2**24
-# Objects of an image that are compared at a time, counted in 8 bits.
+# Objects of an image compared at a time; their ranks are held in 8 bits.
 MOST_OBJECTS = 255
 
 
@@ -29,25 +28,25 @@ def match_priors(
     unique: bool = False,
     lengths: Sequence[int] | None = None,
 ) -> Tensor:
-    """Each ground truth's best prior, then every prior whose best IoU reaches the threshold.
+    """Match each object to its best prior, then every other prior to the object it overlaps most, from a threshold on.
 
-    First, every ground truth takes the prior of highest IoU (the first of equals), whatever that IoU is, if above 0. Of two that
-    take the same prior the one with the higher IoU has it (of equals the first). Then every other prior takes the ground truth
-    it overlaps most (the first of equals) if that IoU reaches ``iou_threshold``. Ground truth that overlaps no prior is not
-    matched: boxes without area, outside the image, or with coordinates that are not finite.
+    First, every object takes the prior of highest IoU if that IoU is above 0; ties go to the lower index. If two objects want the
+    same prior, the one with the higher IoU takes it. Then every other prior takes the object it overlaps most if that IoU reaches
+    ``iou_threshold``. Objects that overlap no prior stay unmatched: boxes without area, outside the image, or with coordinates that
+    are not finite.
 
     Args:
-        priors: ``(P, 4)``, corner form in pixels.
-        boxes: ``(B, G, 4)`` ground truth, corner form in pixels, padded.
+        priors: ``(P, 4)``, xyxy in pixels.
+        boxes: ``(B, G, 4)`` ground truth, xyxy in pixels, padded.
         valid: ``(B, G)`` bool, false where padded.
         iou_threshold: IoU from which a prior is positive.
-        unique: give a ground truth that loses its best prior to another its next best, as the bipartite step of the original
-            release does. Costs G passes over the overlaps.
-        lengths: numbers of boxes before the padding, where the host knows them: padding then costs nothing, so that one image
-            with many objects does not slow the others down.
+        unique: Give an object that loses its best prior to another one its next best, as the bipartite step of the original release
+            does. Costs G passes over the IoUs.
+        lengths: Objects per image before the padding, if the host knows them: padding then costs nothing, so one image with many
+            objects does not slow the others down.
 
     Returns:
-        ``(B, P)`` int64: index of the ground truth, or :data:`BACKGROUND`.
+        ``(B, P)`` int64: index of the object, or :data:`~ssd_plugin.ops.targets.BACKGROUND`.
     """
     valid = valid & boxes.isfinite().all(dim=-1)
     boxes = torch.where(valid.unsqueeze(-1), boxes, 0.0)
@@ -64,7 +63,7 @@ def match_priors(
 
 
 def _blocks(lengths: Sequence[int], limit: int) -> Iterator[tuple[slice, int]]:
-    """Runs of images whose padded boxes are at most ``limit``, one image at least, with the most boxes of an image in it."""
+    """Yield runs of images whose padded boxes number at most ``limit`` (or one image), each with its largest number of boxes."""
     start, most = 0, 0
     for image, length in enumerate(lengths):
         if image > start and (image + 1 - start) * max(most, length) > limit:
@@ -75,7 +74,7 @@ def _blocks(lengths: Sequence[int], limit: int) -> Iterator[tuple[slice, int]]:
 
 
 def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: bool, step: int) -> Tensor:
-    """:func:`match_priors` for boxes ``(B, G, 4)`` that overlap nothing where padded, ``step`` objects at a time."""
+    """Match as :func:`match_priors`, with boxes ``(B, G, 4)`` that are zero where padded, ``step`` objects at a time."""
     batch, num_objects = boxes.shape[:2]
     if num_objects == 0:
         return torch.full((batch, len(priors)), BACKGROUND, device=boxes.device)
@@ -90,7 +89,7 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
         if best_iou is None:
             best_iou, best_object = value, index
         else:
-            # Of equals the first.
+            # Ties go to the lower index.
             best_object = torch.where(value > best_iou, index + first, best_object)
             best_iou = torch.maximum(value, best_iou)
     matches = best_object.masked_fill_(best_iou < iou_threshold, BACKGROUND)
@@ -98,16 +97,16 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
         return torch.where(owner < num_objects, owner, matches)
     value, prior = (torch.cat(parts, dim=1) for parts in zip(*tops))  # (B, G)
     highest, owner = _owners(value, prior)
-    # Who wants the same prior writes the same; what overlaps nothing writes what is there.
+    # Objects that compete for a prior write the same owner, so the scatter is deterministic; those without overlap change nothing.
     return matches.scatter_(1, prior, torch.where(highest > 0, owner, matches.gather(1, prior)))
 
 
-# torch.max with indices takes most of the time of matching on a CPU; maxima without them are several times faster, and where they
-# are is found from less.
+# On a CPU, torch.max with indices is several times slower than amax. Both functions below find the maximum with amax and search for
+# its index in a small part of the IoUs.
 
 
 def _best_prior(iou: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
-    """``iou.max(dim=2)`` of ``(B, G, P)``, of equals the first: the best chunk of priors, and the best prior in it."""
+    """Return ``iou.max(dim=2)`` of ``(B, G, P)``; ties go to the lower index. Finds the best chunk of priors, then the prior in it."""
     num_chunks = iou.shape[2] // chunk
     value, index = (
         iou[..., num_chunks * chunk :].max(dim=2) if iou.shape[2] % chunk else (iou.new_full(iou.shape[:2], -1.0), 0)
@@ -121,8 +120,10 @@ def _best_prior(iou: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
 
 
 def _best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
-    """``iou.max(dim=1)`` of ``(B, G, P)``, of equals the first: objects count down, the highest count is the first; G up to
-    :data:`MOST_OBJECTS`."""
+    """Return ``iou.max(dim=1)`` of ``(B, G, P)`` for G up to :data:`MOST_OBJECTS`; ties go to the lower index.
+
+    Objects are ranked in descending order, so that the highest rank among those that reach the maximum is the lowest index.
+    """
     num_objects = iou.shape[1]
     value = iou.amax(dim=1)
     count = torch.arange(num_objects, 0, -1, dtype=torch.uint8, device=iou.device).unsqueeze(1)
@@ -131,29 +132,35 @@ def _best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _owners(value: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-    """For each ground truth, which of those that want the same prior has it: the highest IoU, of equals the first.
+    """Return which object takes the prior that each object wants: the one of highest IoU; ties go to the lower index.
 
     Args:
-        value: ``(B, G)`` highest IoU of each ground truth.
-        prior: ``(B, G)`` its prior.
+        value: ``(B, G)`` highest IoU of each object.
+        prior: ``(B, G)`` the prior of that IoU.
 
     Returns:
-        That IoU and the index of the ground truth, both ``(B, G)``.
+        Highest IoU among the rivals and index of the winner, both ``(B, G)``.
     """
     rivals = prior.unsqueeze(2) == prior.unsqueeze(1)  # (B, G, G)
     return torch.where(rivals, value.unsqueeze(1), -1.0).max(dim=2)
 
 
 def _unique_owners(iou: Tensor) -> Tensor:
-    """Which ground truth has each prior when each has one of its own, from the overlaps ``(B, G, P)`` to ``(B, P)``, G where none
-    has: the pair of highest IoU among those left, G times over."""
+    """Assign each object a prior of its own: G times, the remaining pair of highest IoU.
+
+    Args:
+        iou: ``(B, G, P)``.
+
+    Returns:
+        ``(B, P)`` index of each prior's object, G where it has none.
+    """
     batch, num_objects, num_priors = iou.shape
     left = iou.clone()
     owner = torch.full((batch, num_priors + 1), num_objects, device=iou.device)
     for _ in range(num_objects):
         value, pair = left.flatten(1).max(dim=1, keepdim=True)  # (B, 1)
         index = pair // num_priors
-        # A pair without overlap writes to the column behind the last prior.
+        # Pairs without overlap write to an extra column behind the last prior.
         prior = torch.where(value > 0, pair % num_priors, num_priors)
         owner.scatter_(1, prior, index)
         left.scatter_(1, index.unsqueeze(-1).expand(-1, -1, num_priors), 0.0)
@@ -162,13 +169,13 @@ def _unique_owners(iou: Tensor) -> Tensor:
 
 
 def priors_in_regions(priors: Tensor, regions: Tensor, valid: Tensor, iof_threshold: float = 0.5) -> Tensor:
-    """Priors that lie in regions where the annotation says nothing (crowds, objects marked to be ignored).
+    """Select the priors inside regions where the annotation says nothing: crowds, and objects marked to be ignored.
 
     Args:
-        priors: ``(P, 4)``, corner form in pixels.
-        regions: ``(B, R, 4)``, padded.
+        priors: ``(P, 4)``, xyxy in pixels.
+        regions: ``(B, R, 4)``, xyxy in pixels, padded.
         valid: ``(B, R)`` bool, false where padded.
-        iof_threshold: share of the prior's own area inside one region from which the prior is ignored.
+        iof_threshold: Fraction of the prior's own area inside one region from which the prior is selected.
 
     Returns:
         ``(B, P)`` bool.

@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from ssd_plugin.ops.boxes import corners_to_centers
+from ssd_plugin.ops.targets import GroundTruth
 from tests.support import CONFIGS, WHOLE_CONFIGS
 
 
@@ -72,7 +73,7 @@ def test_many_to_many_matching_gives_a_prior_two_objects_and_objects_many_priors
     priors = torch.cat(head.prior_generator.grid_priors(head.prior_generator.featmap_sizes, device='cpu'))
     number = len(priors) // 2
     boxes = torch.stack([priors[number], priors[number] + 1]).unsqueeze(0)
-    pairs, _ = head.matcher.pairs(priors, boxes, torch.ones(1, 2, dtype=torch.bool))
+    pairs = head.matcher(priors, GroundTruth(boxes, torch.zeros(1, 2, dtype=torch.long)))
     objects = pairs.object[pairs.valid & (pairs.prior == number)]
     assert sorted(objects.tolist()) == [0, 1]
     assert all((pairs.object[pairs.valid] == index).sum() > 1 for index in (0, 1))

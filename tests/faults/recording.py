@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import torch
 from mmcv.transforms import BaseTransform
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import HOOKS, MODELS, TRANSFORMS

@@ -86,8 +86,8 @@ def outputs(detector, images: torch.Tensor) -> SimpleNamespace:
     flat = torch.cat([m.permute(0, 2, 3, 1).reshape(len(m), -1, 4) for m in deltas], dim=1)
     return SimpleNamespace(
         inputs=data['inputs'],
-        scores=flatten_levels(logits, head.num_outputs).softmax(dim=-1)[..., head.class_order[: head.num_classes]],
-        boxes=head.bbox_coder.decode(head._priors(logits), flat),
+        scores=flatten_levels(logits, head.layout.num_outputs).softmax(dim=-1)[..., head.layout.class_outputs],
+        boxes=head.bbox_coder.decode(head.predictions(logits, deltas).priors, flat),
         detections=head.predict_by_feat(logits, deltas, [sample.metainfo for sample in samples]),
     )
 

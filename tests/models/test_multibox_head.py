@@ -1,6 +1,5 @@
 import copy
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -10,9 +9,12 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
-from ssd_plugin.ops.boxes import encode
+from ssd_plugin.ops.boxes import encode, pairwise_iou
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
+from ssd_plugin.ops.predictions import Predictions
+from ssd_plugin.ops.targets import GroundTruth, PriorTargets
+from tests.ops.predictions import predictions_of
 from tests.support import CONFIGS
 
 SIZE = 64
@@ -92,6 +94,11 @@ def metas(batch=2, shape=(SIZE, SIZE), **more):
     return [dict(img_shape=shape, pad_shape=shape, batch_input_shape=shape, **more) for _ in range(batch)]
 
 
+def total(losses):
+    """What MMEngine's ``parse_losses`` optimizes."""
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
 OBJECTS = ([[4.0, 4.0, 28.0, 24.0], [30.0, 20.0, 62.0, 60.0]], [[10.0, 10.0, 50.0, 50.0]])
 
 
@@ -108,8 +115,8 @@ def test_loss_is_that_of_priors_matched_encoded_and_summed():
         for p in (matches >= 0).nonzero().flatten().tolist():
             labels[image, p] = instances.labels[matches[p]]
             targets[image, p] = encode(priors[p], instances.bboxes[matches[p]], 0.1, 0.2)
-    maps = [values.transpose(1, 2).unsqueeze(-1) for values in (logits, deltas)]  # one level
-    sums = multibox_loss(maps[:1], maps[1:], labels, targets, 4)
+    sums = multibox_loss(predictions_of(logits, deltas), PriorTargets(labels, targets))
+    assert losses['num_positives'] == sums.num_positives > 0
     torch.testing.assert_close(losses['loss_cls'], sums.cls / sums.num_positives)
     torch.testing.assert_close(losses['loss_bbox'], sums.bbox / sums.num_positives)
 
@@ -123,7 +130,7 @@ def test_alpha_weighs_the_boxes_alone():
     torch.testing.assert_close(two['loss_bbox'], 2 * one['loss_bbox'])
     torch.testing.assert_close(two['loss_cls'], one['loss_cls'])
     for losses in (one, two):
-        sum(losses.values()).backward()
+        total(losses).backward()
     for ours, theirs in zip(doubled.reg_convs.parameters(), head.reg_convs.parameters()):
         torch.testing.assert_close(ours.grad, 2 * theirs.grad)
     for ours, theirs in zip(doubled.cls_convs.parameters(), head.cls_convs.parameters()):
@@ -134,8 +141,8 @@ def test_alpha_weighs_the_boxes_alone():
 def test_batch_without_usable_objects_gives_zero_loss_and_zero_gradients(images):
     head = build_head()
     losses = head.loss_by_feat(*head(features()), ground_truth(*images), metas())
-    sum(losses.values()).backward()
-    assert all(loss == 0 for loss in losses.values())
+    total(losses).backward()
+    assert all(value == 0 for value in losses.values())
     assert all(p.grad is not None and not p.grad.any() for p in head.parameters())
 
 
@@ -342,9 +349,37 @@ def test_unused_outputs_share_the_softmax_and_are_never_detected():
         (dict(unused_outputs=(3, 3)), 'different'),
         (dict(background='first', unused_outputs=(0,)), 'not the background'),
         (dict(unused_outputs=(9,)), r'0\.\.4'),
+        (dict(num_classes=0), 'num_classes must be 1 or more'),
+        (dict(FOCAL, background='first'), "no output for the background; remove background='first'"),
+        (dict(FOCAL, unused_outputs=(1,)), 'sigmoid outputs are independent'),
     ],
 )
-def test_outputs_that_cannot_be_are_refused(options, message):
+def test_contradictory_outputs_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build_head(**options)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(loss_multibox=dict(type='FocalMultiBoxLoss')), 'sigmoid outputs; set use_sigmoid=True'),
+        (dict(use_sigmoid=True), 'MultiBoxLoss is defined for softmax outputs; set use_sigmoid=False'),
+        (
+            dict(matcher=dict(type='ManyToManyMatcher')),
+            'ManyToManyMatcher gives pairs, which MultiBoxLoss does not take',
+        ),
+        (dict(loss_multibox=dict(type='ManyToManyLoss')), 'gives one object per prior, which ManyToManyLoss does not'),
+        (
+            dict(loss_multibox=dict(type='CrossEntropyLoss')),
+            'loss_multibox must be MultiBoxLoss .* got CrossEntropyLoss',
+        ),
+        (
+            dict(matcher=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5)),
+            'matcher must be SSDMatcher.* got MaxIoUAssigner',
+        ),
+    ],
+)
+def test_matcher_loss_and_outputs_that_do_not_fit_are_refused_when_the_head_is_built(options, message):
     with pytest.raises(ValueError, match=message):
         build_head(**options)
 
@@ -374,14 +409,16 @@ def test_unknown_predictor_is_refused():
 PAIRS = dict(matcher=dict(type='ManyToManyMatcher', ignored='exclude'), loss_multibox=dict(type='ManyToManyLoss'))
 
 
-@pytest.mark.parametrize('options', [dict(matcher=dict(type='SSDMatcher', ignored='exclude')), PAIRS])
+@pytest.mark.parametrize(
+    'options', [dict(matcher=dict(type='SSDMatcher', ignored='exclude')), dict(background='first'), FOCAL, PAIRS]
+)
 def test_loss_path_compiles_without_a_graph_break(options):
     head = build_head(**options)
     priors = torch.cat(head.prior_generator.grid_priors([(4, 4), (2, 2)], device='cpu'))
-    targets_of = head._targets_of_pairs if options is PAIRS else partial(head._targets_of_priors, lengths=None)
 
-    def loss(cls_scores, bbox_preds, boxes, classes, ignored):
-        return head.loss_multibox(cls_scores, bbox_preds, *targets_of(priors, boxes, classes, ignored), 4)
+    def loss(cls_scores, bbox_preds, boxes, labels, ignored):
+        targets = head.targets(priors, GroundTruth(boxes, labels, ignored))
+        return head.loss_multibox(Predictions(cls_scores, bbox_preds, head.layout, priors, head.bbox_coder), targets)
 
     inputs = (
         *head(features()),
@@ -404,7 +441,7 @@ def test_loss_does_not_wait_for_the_gpu(options):
     torch.cuda.set_sync_debug_mode('error')
     try:
         losses = head.loss_by_feat(*outputs, objects, metas())
-        sum(losses.values()).backward()
+        total(losses).backward()
     finally:
         torch.cuda.set_sync_debug_mode('default')
 
@@ -417,7 +454,7 @@ def test_detector_trains_predicts_and_gives_tensors():
     (sample.ignored_instances,) = ground_truth([])
     image = torch.rand(1, 3, 240, 320)
     losses = detector.loss(image, [sample])
-    assert set(losses) == {'loss_cls', 'loss_bbox'} and all(loss > 0 for loss in losses.values())
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'num_positives'} and all(value > 0 for value in losses.values())
     logits, deltas = detector(image, mode='tensor')
     assert logits[0].shape == (1, 4 * 21, 30, 40) and deltas[3].shape == (1, 4 * 4, 4, 5)
     assert detector.eval().predict(image, [sample])[0].pred_instances.bboxes.shape[1] == 4
@@ -446,10 +483,11 @@ def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
     cls_maps = [torch.zeros(2, a * 81, *size, requires_grad=True) for a, size in sizes]
     box_maps = [torch.zeros(2, a * 4, *size, requires_grad=True) for a, size in sizes]
     losses = head.loss_by_feat(cls_maps, box_maps, objects, [{}] * 2, ignored)
-    assert set(losses) == {'loss_cls', 'loss_no_match', 'loss_bbox'}
+    assert set(losses) == {'loss_cls', 'loss_no_match', 'loss_bbox', 'num_positives'}
+    assert losses['num_positives'] == (pairwise_iou(objects[0].bboxes, priors) > 0.5).sum()
     assert losses['loss_cls'].item() == pytest.approx(math.log(81), rel=1e-5)
     assert losses['loss_no_match'].item() == pytest.approx(3 * math.log(81), rel=1e-5)
-    sum(losses.values()).backward()
+    total(losses).backward()
     assert all(m.grad[1].abs().sum() == 0 for m in cls_maps + box_maps)
     gradients = torch.cat([m.grad[0].view(-1, 81, *m.shape[-2:]).permute(2, 3, 0, 1).reshape(-1, 81) for m in cls_maps])
     # Both classes are wanted of the prior that serves both.
@@ -465,8 +503,9 @@ def test_a_head_with_sigmoids_has_an_output_for_each_class_and_none_for_the_back
     # It begins sure of nothing, so that the background does not swamp the first losses.
     assert all((conv[-1].bias.sigmoid() - 0.01).abs().max() < 1e-6 for conv in head.cls_convs)
     losses = head.loss_by_feat(logits, deltas, ground_truth(*OBJECTS), metas())
-    assert set(losses) == {'loss_cls', 'loss_bbox'} and all(0 < loss < 10 for loss in losses.values())
-    sum(losses.values()).backward()
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'num_positives'}
+    assert all(0 < losses[name] < 10 for name in ('loss_cls', 'loss_bbox'))
+    total(losses).backward()
     assert all(p.grad is not None and p.grad.any() for p in head.parameters())
     nothing = head.loss_by_feat(*head(feats), ground_truth([], []), metas())
     # Without an object the background is learned still.
@@ -502,18 +541,18 @@ def test_a_learned_alpha_settles_at_one_over_the_localisation_loss():
     # At first it is 1, and its gradient that of alpha L - log alpha.
     first, expected = losses(), fixed.loss_by_feat(*fixed(feats), ground_truth(*OBJECTS), metas())
     torch.testing.assert_close(first['loss_bbox'], expected['loss_bbox'])
-    sum(first.values()).backward()
+    total(first).backward()
     torch.testing.assert_close(log_alpha.grad, first['loss_bbox'].detach() - 1)
     optimizer = torch.optim.SGD([log_alpha], lr=0.1)
     for _ in range(300):
         optimizer.zero_grad()
-        sum(losses().values()).backward()
+        total(losses()).backward()
         optimizer.step()
     torch.testing.assert_close(log_alpha.exp(), 1 / expected['loss_bbox'], rtol=1e-3, atol=0)
     # A batch without objects teaches it nothing.
     optimizer.zero_grad()
     nothing = head.loss_by_feat(*head(feats), ground_truth([], []), metas())
-    sum(nothing.values()).backward()
+    total(nothing).backward()
     assert log_alpha.grad == 0 and all(loss == 0 for loss in nothing.values())
 
 

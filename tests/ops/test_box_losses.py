@@ -8,6 +8,7 @@ from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, genera
 
 from ssd_plugin.ops.box_losses import box_loss, overlap_loss
 from ssd_plugin.ops.boxes import decode, elementwise_iou, encode, pairwise_iou
+from tests.ops.predictions import predictions_of
 
 THEIRS = dict(giou=generalized_box_iou_loss, diou=distance_box_iou_loss, ciou=complete_box_iou_loss)
 
@@ -70,15 +71,13 @@ def test_only_positives_count_and_what_is_decoded_is_compared(kind):
     # What stands where nothing is to be predicted is not read.
     targets[~positive] = math.nan
 
-    def to_boxes(offsets):
-        return decode(priors, offsets, 0.1, 0.2)
-
-    found = box_loss(deltas, targets, positive, kind, decode=to_boxes)
+    predictions = predictions_of(torch.zeros(1, 6, 2), deltas)._replace(priors=priors)
+    found = box_loss(predictions, deltas, targets, positive, kind)
     found.backward()
     if kind == 'smooth_l1':
         expected = torch.nn.functional.smooth_l1_loss(deltas[positive], targets[positive], reduction='sum')
     else:
-        expected = overlap_loss(to_boxes(deltas)[positive], objects.unsqueeze(0)[positive], kind).sum()
+        expected = overlap_loss(decode(priors, deltas, 0.1, 0.2)[positive], objects.unsqueeze(0)[positive], kind).sum()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert not deltas.grad[~positive].any() and deltas.grad[positive].any(dim=-1).all()
 
@@ -86,14 +85,9 @@ def test_only_positives_count_and_what_is_decoded_is_compared(kind):
 @pytest.mark.parametrize('deltas', [1e4, -1e4, math.inf])
 @pytest.mark.parametrize('kind', ['iou', *THEIRS])
 def test_absurd_offsets_give_a_finite_loss(deltas, kind):
-    priors = boxes(4, 4)
-    found = box_loss(
-        torch.full((1, 4, 4), deltas),
-        torch.zeros(1, 4, 4),
-        torch.ones(1, 4, dtype=torch.bool),
-        kind,
-        decode=lambda offsets: decode(priors, offsets, 0.1, 0.2),
-    )
+    offsets = torch.full((1, 4, 4), deltas)
+    predictions = predictions_of(torch.zeros(1, 4, 2), offsets)._replace(priors=boxes(4, 4))
+    found = box_loss(predictions, offsets, torch.zeros(1, 4, 4), torch.ones(1, 4, dtype=torch.bool), kind)
     assert found.isfinite()
 
 

@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 import torchvision
@@ -7,8 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssd_plugin.ops import detections
-from ssd_plugin.ops.candidates import Candidates, likely_priors, select_candidates
-from ssd_plugin.ops.detections import detect, detect_best_first, suppress
+from ssd_plugin.ops.candidates import Candidates, DenseSource, SparseSource, candidate_source, likely_priors
+from ssd_plugin.ops.detections import DetectionSettings, detect, detect_from, suppress
+from ssd_plugin.ops.output_layout import OutputLayout
+from ssd_plugin.ops.predictions import Predictions
+from tests.ops.predictions import BoxesAsOffsets, predictions_of
 
 
 def detect_one_by_one(scores, boxes, threshold, top_k, iou_threshold, limit):
@@ -26,8 +27,7 @@ def detect_one_by_one(scores, boxes, threshold, top_k, iou_threshold, limit):
 
 
 def detect_at_once(scores, boxes, threshold, top_k, iou_threshold, limit):
-    found = detect_dense(scores, lambda c: (boxes[c.image, c.prior], None), threshold, top_k, iou_threshold, limit)
-    return numbered(found, boxes)
+    return numbered(detect_dense(scores, boxes, threshold, top_k, iou_threshold, limit), boxes)
 
 
 def numbered(found, boxes):
@@ -41,11 +41,13 @@ def numbered(found, boxes):
     ]
 
 
-def detect_dense(scores, boxes_of, threshold, top_k, iou_threshold, limit):
-    select = partial(select_candidates, scores, threshold)
-    return detect_best_first(
-        select, len(scores), scores[0].numel(), boxes_of, scores.device, top_k, iou_threshold, limit
-    )
+def detect_dense(scores, boxes, threshold, top_k, iou_threshold, limit, min_size=-1):
+    """From ``(B, P, C)`` confidences and ``(B, P, 4)`` boxes."""
+    settings = DetectionSettings(threshold, top_k, iou_threshold, limit, min_size, clip=False)
+    layout = OutputLayout(scores.shape[-1], background=None)
+    predictions = predictions_of(scores, boxes, layout, BoxesAsOffsets())
+    sizes = torch.full((len(scores), 2), 1000.0)
+    return detect_from(DenseSource(scores, threshold), predictions, sizes, settings, scores[0].numel())
 
 
 def random_boxes(batch, number):
@@ -87,39 +89,38 @@ def maps_of(logits, channels_last):
     return maps
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 10**6),
-    shift=st.sampled_from([0.0, 6.0, 60.0]),
-    order=st.sampled_from([[0, 1, 2, 3, 4], [1, 2, 3, 4, 0], [1, 3, 4, 2, 0]]),
-    channels_last=st.booleans(),
-    threshold=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
-)
-def test_maps_give_what_their_scores_give(seed, shift, order, channels_last, threshold):
-    torch.manual_seed(seed)
-    logits = torch.randn(3, 60, 5)
-    logits[..., order[-1]] += shift
-    logits[:, 5:9, order[1]] += 2 * shift
+def predictions_of_two_levels(logits, boxes, layout, channels_last):
+    priors = torch.zeros(60, 4)
+    return Predictions(maps_of(logits, channels_last), maps_of(boxes, channels_last), layout, priors, BoxesAsOffsets())
+
+
+def assert_maps_give_what_their_scores_give(logits, layout, confidences, channels_last, threshold):
     boxes = random_boxes(3, 60)
-    num_classes = 3 if order[3] == 2 else 4
-    expected = detect_one_by_one(logits.softmax(dim=-1)[..., order[:num_classes]], boxes, threshold, 40, 0.45, 20)
-    found = numbered(
-        detect(
-            maps_of(logits, channels_last),
-            order,
-            num_classes,
-            lambda c: (boxes[c.image, c.prior], None),
-            threshold,
-            40,
-            0.45,
-            20,
-        ),
-        boxes,
-    )
+    expected = detect_one_by_one(confidences, boxes, threshold, 40, 0.45, 20)
+    predictions = predictions_of_two_levels(logits, boxes, layout, channels_last)
+    settings = DetectionSettings(threshold, 40, 0.45, 20, clip=False)
+    found = numbered(detect(predictions, torch.full((3, 2), 1000.0), settings), boxes)
     assert [[row[1:] for row in image] for image in found] == [[row[1:] for row in image] for image in expected]
     assert [row[0] for image in found for row in image] == pytest.approx(
         [row[0] for image in expected for row in image]
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shift=st.sampled_from([0.0, 6.0, 60.0]),
+    layout=st.sampled_from([OutputLayout(4), OutputLayout(4, 'first'), OutputLayout(3, 'first', unused=(2,))]),
+    channels_last=st.booleans(),
+    threshold=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
+)
+def test_maps_give_what_their_scores_give(seed, shift, layout, channels_last, threshold):
+    torch.manual_seed(seed)
+    logits = torch.randn(3, 60, 5)
+    logits[..., layout.background_output] += shift
+    logits[:, 5:9, layout.class_outputs[1]] += 2 * shift
+    confidences = logits.softmax(dim=-1)[..., layout.class_outputs]
+    assert_maps_give_what_their_scores_give(logits, layout, confidences, channels_last, threshold)
 
 
 @settings(max_examples=30, deadline=None)
@@ -133,34 +134,20 @@ def test_maps_of_sigmoids_give_what_their_scores_give(seed, shift, channels_last
     torch.manual_seed(seed)
     logits = torch.randn(3, 60, 4) + shift
     logits[:, 5:9, 1] -= 2 * shift
-    boxes, order = random_boxes(3, 60), list(range(4))
-    expected = detect_one_by_one(logits.sigmoid(), boxes, threshold, 40, 0.45, 20)
-    found = numbered(
-        detect(
-            maps_of(logits, channels_last),
-            order,
-            4,
-            lambda c: (boxes[c.image, c.prior], None),
-            threshold,
-            40,
-            0.45,
-            20,
-            True,
-        ),
-        boxes,
-    )
-    assert [[row[1:] for row in image] for image in found] == [[row[1:] for row in image] for image in expected]
-    assert [row[0] for image in found for row in image] == pytest.approx(
-        [row[0] for image in expected for row in image]
+    assert_maps_give_what_their_scores_give(
+        logits, OutputLayout(4, background=None), logits.sigmoid(), channels_last, threshold
     )
 
 
 def test_likely_priors_of_a_trained_network_are_few_and_of_an_untrained_one_all():
-    logits = torch.randn(3, 60, 5)
-    assert likely_priors(maps_of(logits, False), 5, 4, 0.01) is None
+    logits, boxes = torch.randn(3, 60, 5), random_boxes(3, 60)
+    predictions = predictions_of_two_levels(logits, boxes, OutputLayout(4), False)
+    assert likely_priors(predictions, 0.01) is None and isinstance(candidate_source(predictions, 0.01), DenseSource)
     logits[..., 4] += 20
     logits[1, 7, 2] += 30
-    image, prior, rows = likely_priors(maps_of(logits, False), 5, 4, 0.01)
+    predictions = predictions_of_two_levels(logits, boxes, OutputLayout(4), False)
+    assert isinstance(candidate_source(predictions, 0.01), SparseSource)
+    image, prior, rows = likely_priors(predictions, 0.01)
     assert image.tolist() == [1] and prior.tolist() == [7] and torch.equal(rows[0], logits[1, 7])
 
 
@@ -169,48 +156,46 @@ def test_an_image_whose_best_candidates_suppress_each_other_takes_more():
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]).repeat(102, 1)
     boxes[100:] += torch.tensor([[50.0], [80.0]])
     scores = torch.linspace(0.9, 0.5, 102).view(1, 102, 1)
-    (found,) = detect_dense(scores, lambda c: (boxes[c.prior], None), 0.01, 400, 0.45, 3)
+    (found,) = detect_dense(scores, boxes[None], 0.01, 400, 0.45, 3)
     assert found.boxes[:, 0].tolist() == [0.0, 50.0, 80.0]
 
 
 def test_nothing_above_the_threshold_gives_nothing():
-    for image in detect_dense(
-        torch.zeros(2, 10, 3), lambda c: (torch.zeros(len(c.prior), 4), None), 0.5, 400, 0.45, 200
-    ):
+    for image in detect_dense(torch.zeros(2, 10, 3), torch.zeros(2, 10, 4), 0.5, 400, 0.45, 200):
         assert image.boxes.shape == (0, 4) and len(image.scores) == len(image.labels) == 0
 
 
 def test_one_candidate_is_kept():
     scores = torch.zeros(2, 10, 3)
     scores[1, 4, 2] = 0.9
-    first, second = detect_dense(scores, lambda c: (torch.tensor([[0.0, 0.0, 1.0, 1.0]]), None), 0.5, 400, 0.45, 200)
+    first, second = detect_dense(scores, random_boxes(2, 10), 0.5, 400, 0.45, 200)
     assert len(first.scores) == 0 and second.labels.tolist() == [2] and second.scores.tolist() == pytest.approx([0.9])
 
 
 def test_score_at_the_threshold_is_kept():
-    assert (
-        len(
-            detect_dense(torch.full((1, 1, 1), 0.25), lambda c: (torch.zeros(1, 4), None), 0.25, 400, None, 200)[
-                0
-            ].scores
-        )
-        == 1
-    )
+    (found,) = detect_dense(torch.full((1, 1, 1), 0.25), torch.zeros(1, 1, 4), 0.25, 400, None, 200)
+    assert len(found.scores) == 1
 
 
 def test_same_box_of_other_class_or_image_is_not_suppressed():
     scores = torch.tensor([[[0.9, 0.8]], [[0.7, 0.6]]])
-    found = detect_dense(
-        scores, lambda c: (torch.tensor([[0.0, 0.0, 5.0, 5.0]]).expand(len(c.prior), 4), None), 0.01, 400, 0.45, 200
-    )
+    boxes = torch.tensor([0.0, 0.0, 5.0, 5.0]).expand(2, 1, 4)
+    found = detect_dense(scores, boxes, 0.01, 400, 0.45, 200)
     assert [image.scores.tolist() for image in found] == [pytest.approx([0.9, 0.8]), pytest.approx([0.7, 0.6])]
 
 
-def test_boxes_that_are_not_to_be_used_do_not_suppress():
-    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 10.0]])
+def test_boxes_that_are_too_small_do_not_suppress():
+    boxes = torch.tensor([[[0.0, 0.0, 4.0, 10.0], [0.0, 0.0, 5.0, 10.0]]])
     scores = torch.tensor([[[0.9], [0.8]]])
-    (found,) = detect_dense(scores, lambda c: (boxes[c.prior], c.prior == 1), 0.01, 400, 0.45, 200)
+    (found,) = detect_dense(scores, boxes, 0.01, 400, 0.45, 200, min_size=4)
     assert found.scores.tolist() == pytest.approx([0.8])
+
+
+def test_boxes_are_clipped_to_their_own_image():
+    boxes = torch.tensor([[-5.0, -5.0, 100.0, 100.0]]).expand(2, 1, 4)
+    predictions = predictions_of(torch.tensor([[[9.0, 0.0]], [[9.0, 0.0]]]), boxes, coder=BoxesAsOffsets())
+    found = detect(predictions, torch.tensor([[20.0, 30.0], [40.0, 50.0]]), DetectionSettings(0.5))
+    assert [image.boxes.tolist() for image in found] == [[[0.0, 0.0, 30.0, 20.0]], [[0.0, 0.0, 50.0, 40.0]]]
 
 
 @settings(max_examples=60, deadline=None)

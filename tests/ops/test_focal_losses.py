@@ -9,26 +9,15 @@ from mmdet.registry import MODELS
 from ssd_plugin.ops.focal_losses import focal_loss, quality_focal_loss
 
 
-def maps(scores):
-    """``(B, P, C)`` as two levels, of one and of two priors a cell."""
-    half = scores.shape[1] // 4
-    first, second = scores[:, :half], scores[:, half:]
-    return [
-        first.transpose(1, 2).unsqueeze(-1),
-        second.reshape(len(scores), (scores.shape[1] - half) // 2, -1).transpose(1, 2).unsqueeze(-1),
-    ]
-
-
 def test_hand_computed_sums():
     # One positive of the first of two classes and one background; all confidences 1/2.
     scores, labels = torch.zeros(1, 2, 2), torch.tensor([[0, 2]])
-    level = [scores.transpose(1, 2).unsqueeze(-1)]
     half = 0.25 * math.log(2)
-    assert focal_loss(level, labels, 2, gamma=2, balance=0.25).item() == pytest.approx((0.25 + 3 * 0.75) * half)
-    assert focal_loss(level, labels, 2, gamma=0, balance=-1).item() == pytest.approx(4 * math.log(2))
+    assert focal_loss(scores, labels, gamma=2, balance=0.25).item() == pytest.approx((0.25 + 3 * 0.75) * half)
+    assert focal_loss(scores, labels, gamma=0, balance=-1).item() == pytest.approx(4 * math.log(2))
     # Quality 1 is as far from 1/2 as 0 is; 1/2 is met.
-    assert quality_focal_loss(level, labels, torch.ones(1, 2), 2).item() == pytest.approx(4 * half)
-    assert quality_focal_loss(level, labels, torch.full((1, 2), 0.5), 2).item() == pytest.approx(3 * half)
+    assert quality_focal_loss(scores, labels, torch.ones(1, 2)).item() == pytest.approx(4 * half)
+    assert quality_focal_loss(scores, labels, torch.full((1, 2), 0.5)).item() == pytest.approx(3 * half)
 
 
 @settings(max_examples=20, deadline=None)
@@ -42,13 +31,13 @@ def test_values_and_gradients_equal_mmdetections(seed, gamma):
     ours, theirs = scores.clone().requires_grad_(), rows.clone().requires_grad_()
     for found, expected in [
         (
-            focal_loss(maps(ours), labels, classes, gamma),
+            focal_loss(ours, labels, gamma),
             MODELS.build(dict(type='FocalLoss', gamma=gamma, alpha=0.25, reduction='sum'))(
                 theirs, torch.nn.functional.one_hot(flat, classes + 1)[:, :classes]
             ),
         ),
         (
-            quality_focal_loss(maps(ours), labels, quality, classes, gamma),
+            quality_focal_loss(ours, labels, quality, gamma),
             MODELS.build(dict(type='QualityFocalLoss', beta=gamma, reduction='sum'))(
                 theirs, (flat, quality.flatten()[counted])
             ),
@@ -64,5 +53,5 @@ def test_values_and_gradients_equal_mmdetections(seed, gamma):
 
 def test_an_easy_background_counts_for_little():
     labels = torch.full((1, 8), 2)
-    hard, easy = (focal_loss(maps(torch.full((1, 8, 2), score)), labels, 2) for score in (0.0, -4.0))
+    hard, easy = (focal_loss(torch.full((1, 8, 2), score), labels) for score in (0.0, -4.0))
     assert 0 < easy < hard / 1e4

@@ -6,18 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssd_plugin.ops.many_to_many_loss import many_to_many_loss
-from ssd_plugin.ops.many_to_many_matching import Pairs
+from ssd_plugin.ops.output_layout import OutputLayout
+from ssd_plugin.ops.targets import PairMatches, PairTargets
+from tests.ops.predictions import predictions_of
 
 
 def pairs_of(rows, room=0):
     """From (image, object, prior), with room behind them."""
     rows = torch.tensor([*rows, *[(0, 0, 0)] * room], dtype=torch.long).reshape(-1, 3)
-    return Pairs(*rows.unbind(1), torch.arange(len(rows)) < len(rows) - room)
-
-
-def maps(values, outputs):
-    """``(B, P, outputs)`` as one level of one prior a cell."""
-    return [values.transpose(1, 2).unsqueeze(-1)]
+    return PairMatches(*rows.unbind(1), torch.arange(len(rows)) < len(rows) - room)
 
 
 def test_hand_computed_sums():
@@ -28,22 +25,21 @@ def test_hand_computed_sums():
     # The first prior serves two objects of different classes.
     pairs = pairs_of([(0, 0, 0), (0, 1, 0)], room=3)
     targets = torch.tensor([[0.5, 0, 0, 0], [0, 2.0, 0, 0], *[[9.0, 9, 9, 9]] * 3])
-    sums = many_to_many_loss(
-        maps(scores, 3), maps(deltas, 4), pairs, torch.tensor([0, 1, 0, 0, 0]), targets, None, 3, neg_pos_ratio=0.5
-    )
+    wanted = PairTargets(pairs, torch.tensor([0, 1, 0, 0, 0]), targets)
+    sums = many_to_many_loss(predictions_of(scores, deltas), wanted, neg_pos_ratio=0.5)
     assert sums.cls == pytest.approx(2 * math.log(3)) and sums.num_pairs == 2
     assert sums.bbox == pytest.approx(0.5 * 0.25 + 1.5)
     # One negative: the prior that is surest of a class, softmax 1/4, 1/2, 1/4.
     assert sums.no_match == pytest.approx(math.log(4))
 
 
-def test_priors_that_do_not_count_are_no_negatives():
+def test_excluded_priors_are_not_mined():
     scores = torch.randn(1, 4, 3)
-    pairs = pairs_of([(0, 0, 0)])
-    arguments = (maps(scores, 3), maps(torch.zeros(1, 4, 4), 4), pairs, torch.tensor([0]), torch.zeros(1, 4))
-    uncounted = torch.tensor([[False, True, True, False]])
+    pairs = pairs_of([(0, 0, 0)])._replace(excluded=torch.tensor([[False, True, True, False]]))
+    targets = PairTargets(pairs, torch.tensor([0]), torch.zeros(1, 4))
+    sums = many_to_many_loss(predictions_of(scores, torch.zeros(1, 4, 4)), targets)
     expected = -scores[0, 3].log_softmax(0)[2]
-    assert many_to_many_loss(*arguments, uncounted, 3).no_match == pytest.approx(expected.item(), rel=1e-5)
+    assert sums.no_match == pytest.approx(expected.item(), rel=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,19 +51,9 @@ def test_it_equals_a_plain_loop_over_pairs(seed, number):
     deltas = torch.randn(batch, priors, 4, requires_grad=True)
     rows = sorted({(int(torch.randint(batch, ())), 0, int(torch.randint(priors, ()))) for _ in range(number)})
     labels, targets = torch.randint(outputs - 1, (len(rows) + 2,)), torch.randn(len(rows) + 2, 4)
-    order = torch.tensor([1, 2, 3, 0])
-    sums = many_to_many_loss(
-        maps(scores, outputs),
-        maps(deltas, 4),
-        pairs_of(rows, room=2),
-        labels,
-        targets,
-        None,
-        outputs,
-        order,
-        neg_pos_ratio=2,
-    )
-    log = scores[..., order].log_softmax(-1)
+    predictions = predictions_of(scores, deltas, OutputLayout(outputs - 1, 'first'))
+    sums = many_to_many_loss(predictions, PairTargets(pairs_of(rows, room=2), labels, targets), neg_pos_ratio=2)
+    log = scores[..., [1, 2, 3, 0]].log_softmax(-1)
     cls = sum(-log[i, p, labels[k]] for k, (i, _, p) in enumerate(rows))
     bbox = sum(
         torch.nn.functional.smooth_l1_loss(deltas[i, p], targets[k], reduction='sum')
@@ -87,13 +73,6 @@ def test_it_equals_a_plain_loop_over_pairs(seed, number):
 
 
 def test_without_pairs_there_is_nothing_to_learn():
-    sums = many_to_many_loss(
-        maps(torch.randn(2, 5, 3), 3),
-        maps(torch.randn(2, 5, 4), 4),
-        pairs_of([], room=4),
-        torch.zeros(4, dtype=torch.long),
-        torch.zeros(4, 4),
-        None,
-        3,
-    )
+    targets = PairTargets(pairs_of([], room=4), torch.zeros(4, dtype=torch.long), torch.zeros(4, 4))
+    sums = many_to_many_loss(predictions_of(torch.randn(2, 5, 3), torch.randn(2, 5, 4)), targets)
     assert [float(value) for value in sums] == [0, 0, 0, 0]

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssd_plugin.ops.boxes import pairwise_iou
-from ssd_plugin.ops.many_to_many_matching import match_pairs, positions
+from ssd_plugin.ops.many_to_many_matching import fixed_size_nonzero, match_pairs
 
 
 def listed(pairs):
@@ -57,7 +57,7 @@ def test_pairs_are_those_of_a_plain_search(seed, batch, objects):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(1, 50))
-def test_positions_are_nonzero_of_a_fixed_size(mask, capacity):
+def test_fixed_size_nonzero_gives_nonzero_and_padding(mask, capacity):
     mask = torch.tensor(mask)
     expected = mask.nonzero().flatten().tolist()[:capacity]
-    assert positions(mask, capacity).tolist() == expected + [-1] * (capacity - len(expected))
+    assert fixed_size_nonzero(mask, capacity).tolist() == expected + [-1] * (capacity - len(expected))

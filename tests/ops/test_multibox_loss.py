@@ -5,14 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssd_plugin.ops.multibox_loss import cross_entropy, hardest
-from ssd_plugin.ops.multibox_loss import multibox_loss as loss_of_maps
+from ssd_plugin.ops.multibox_loss import multibox_loss as loss_of_predictions
+from ssd_plugin.ops.output_layout import OutputLayout
+from ssd_plugin.ops.targets import PriorTargets
+from tests.ops.predictions import predictions_of
 
 
-def multibox_loss(logits, deltas, labels, targets, *args, **kwargs):
-    """The loss of ``(B, P, K)`` scores and ``(B, P, 4)`` offsets, as one level of P cells."""
-    maps = [values.transpose(1, 2).unsqueeze(-1) for values in (logits, deltas)]
-    order = kwargs.pop('class_order', None)
-    return loss_of_maps(maps[:1], maps[1:], labels, targets, logits.shape[-1], order, *args, **kwargs)
+def multibox_loss(logits, deltas, labels, targets, *args, layout=None, **kwargs):
+    """The loss of ``(B, P, K)`` logits and ``(B, P, 4)`` offsets."""
+    return loss_of_predictions(predictions_of(logits, deltas, layout), PriorTargets(labels, targets), *args, **kwargs)
 
 
 def loss_image_by_image(logits, deltas, labels, targets, ratio, beta, mining, if_empty):
@@ -106,7 +107,7 @@ def test_half_precision_is_summed_in_float32():
     torch.testing.assert_close(half.cls, full.cls)
 
 
-def test_hardest_takes_the_first_of_equals_and_no_more_than_there_are():
+def test_hardest_breaks_ties_by_index_and_takes_all_if_fewer_are_eligible():
     hardness, eligible = torch.ones(3, 4), torch.tensor([[True] * 4, [False, True, False, True], [False] * 4])
     assert hardest(hardness, eligible, torch.tensor([2, 9, 1])).tolist() == [
         [True, True, False, False],
@@ -152,14 +153,24 @@ def test_cross_entropy_of_maps_is_that_of_their_priors(channels_last):
     torch.testing.assert_close(cross_entropy(maps, outputs, 5), expected)
 
 
-def test_class_order_says_which_output_a_label_is():
-    logits, labels = torch.randn(1, 30, 4), torch.randint(0, 4, (1, 30))
-    order = torch.tensor([1, 3, 2, 0])
+@pytest.mark.parametrize(
+    'layout, order',
+    [(OutputLayout(3, 'first'), [1, 2, 3, 0]), (OutputLayout(2, 'first', unused=(2,)), [1, 3, 0, 2])],
+)
+@pytest.mark.parametrize('mining', ['background', 'foreground'])
+def test_the_layout_says_which_output_a_label_is(layout, order, mining):
+    # The order of the outputs in which the last of the labels is the background, and an unused output has no label.
+    logits, labels = torch.randn(1, 30, 4), torch.randint(0, layout.num_classes + 1, (1, 30))
     zeros = torch.zeros(1, 30, 4)
-    for mining in ('background', 'foreground'):
-        plain = multibox_loss(logits[..., order], zeros, labels, zeros, mining=mining)
-        ordered = multibox_loss(logits, zeros, labels, zeros, mining=mining, class_order=order)
-        torch.testing.assert_close(ordered.cls, plain.cls)
+    found = multibox_loss(logits, zeros, labels, zeros, mining=mining, layout=layout)
+    log = logits.log_softmax(-1)[0]
+    background = (labels[0] == layout.num_classes).nonzero().flatten()
+    others = [output for output in order if output != 0]
+    hardness = -log[background, 0] if mining == 'background' else log[background][:, others].amax(dim=-1)
+    positives = (labels[0] < layout.num_classes).nonzero().flatten()
+    mined = background[hardness.argsort(descending=True)][: 3 * len(positives)]
+    expected = -sum(log[prior, order[labels[0, prior]]] for prior in [*positives.tolist(), *mined.tolist()])
+    torch.testing.assert_close(found.cls, expected)
 
 
 def test_unknown_mining_is_refused():

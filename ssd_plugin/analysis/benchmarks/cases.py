@@ -81,7 +81,8 @@ def _with_gradients(function: Callable[[], dict], leaves: list[Tensor]) -> Calla
 
 
 def _total(losses: dict) -> Tensor:
-    return sum(sum(part) if isinstance(part, list) else part for part in losses.values()).sum()
+    parts = (part for name, part in losses.items() if name != 'num_positives')
+    return sum(sum(part) if isinstance(part, list) else part for part in parts).sum()
 
 
 def predict(setting: Setting, trained: bool) -> Functions:

@@ -5,6 +5,8 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ssd_plugin.ops.targets import GroundTruth
+
 from .peers import SIZE
 
 CELLS = (38, 19, 10, 5, 3, 1)
@@ -26,14 +28,12 @@ def trained_outputs(
     """The maps that a trained network might give: background nearly everywhere, with clutter that reaches 0.01 here and there, and
     around each object all priors that overlap it sure of its class and close to its box."""
     cls_maps, box_maps = ([10 * m for m in maps] for maps in network_outputs(batch, num_classes, device))
-    priors = head._priors(cls_maps)
+    priors = head.predictions(cls_maps, box_maps).priors
     scores = torch.randn(batch, len(priors), num_classes + 1, device=device)
     scores[..., -1] += 9
     deltas = torch.randn(batch, len(priors), 4, device=device)
     for image, instances in enumerate(ground_truth(batch, objects, num_classes, device)):
-        matches = head.matcher(priors, instances.bboxes[None], torch.ones(1, objects, dtype=torch.bool, device=device))[
-            0
-        ]
+        matches = head.matcher(priors, GroundTruth(instances.bboxes[None], instances.labels[None])).object[0]
         found = (matches >= 0).nonzero().flatten()
         boxes = instances.bboxes[matches[found]]
         scores[image, found, instances.labels[matches[found]]] += 10 + 2 * torch.randn(len(found), device=device)

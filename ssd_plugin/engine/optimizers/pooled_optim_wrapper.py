@@ -1,7 +1,8 @@
-"""Gradient accumulation that gives what one large batch would."""
+"""Gradient accumulation that equals one large batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
@@ -12,50 +13,57 @@ from torch import Tensor, nn
 class PooledOptimWrapper(OptimWrapper):
     """MMEngine's ``OptimWrapper`` whose accumulated steps are those of the whole batch.
 
-    SSD's loss is divided by the number of positives (SSD paper, equation 1). The mean over small batches, each divided by its own
-    number, is not the large batch's loss: images with few positives count more. Here the sums are accumulated, and the gradients
-    are divided by all positives before the step. Batch norm, if any, still sees the small batches.
+    SSD's loss is divided by the number of positives (SSD paper, equation 1). The mean over micro-batches, each divided by its own
+    number, is not the large batch's loss: images with few positives weigh more. Here the sums are accumulated, and the gradients are
+    divided by all positives before the step. Batch norm, if any, still sees the micro-batches.
+
+    The model's losses must report ``num_positives``, as those of ``MultiBoxHead`` do.
 
     Args:
-        accumulative_counts: small batches of a step.
-        kwargs: as of ``OptimWrapper``.
+        accumulative_counts: Micro-batches of a step.
+        kwargs: As of ``OptimWrapper``.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._loss: nn.Module | None = None
+        self._reported: Tensor | None = None
         self._positives: Tensor | None = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Around the forward pass of a small batch.
+        """Wrap the forward pass of a micro-batch, and note how many positives its losses report."""
 
-        Raises:
-            TypeError: the model has no loss, or several, with a number of positives.
-        """
-        if self._loss is None:
-            found = [module for module in model.modules() if hasattr(module, 'num_positives')]
-            if len(found) != 1:
-                raise TypeError(
-                    f'PooledOptimWrapper pools the positives of one MultiBoxLoss or ManyToManyLoss; {type(model).__name__} '
-                    f'has {len(found)}'
-                )
-            (self._loss,) = found
-        with super().optim_context(model):
-            yield
+        def note(module: nn.Module, inputs: tuple, losses: Any) -> None:
+            self._reported = losses.get('num_positives') if isinstance(losses, dict) else None
+
+        handle = model.register_forward_hook(note)
+        try:
+            with super().optim_context(model):
+                yield
+        finally:
+            handle.remove()
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """The sum that the loss was before it was divided."""
-        positives = self._loss.num_positives
-        self._positives = positives if self._positives is None else self._positives + positives
-        return loss * positives.clamp(min=1.0)
+        """Return the sum that the loss was before its division.
+
+        Raises:
+            TypeError: The losses of the model do not report ``num_positives``.
+        """
+        if self._reported is None:
+            raise TypeError(
+                "PooledOptimWrapper pools the positives of a batch, but the model's losses do not report num_positives; "
+                'use OptimWrapper, or a head with MultiBoxLoss, FocalMultiBoxLoss or ManyToManyLoss'
+            )
+        self._positives = self._reported if self._positives is None else self._positives + self._reported
+        return loss * self._reported.clamp(min=1.0)
 
     def forget(self) -> None:
-        """Begin to accumulate anew: the step is left out."""
+        """Start accumulating anew, after a skipped step."""
         self._positives = None
 
-    def step(self, **kwargs) -> None:
-        """Divide by the positives of all small batches, and step."""
+    def step(self, **kwargs: Any) -> None:
+        """Divide the gradients by the positives of all micro-batches, and step."""
+        assert self._positives is not None, 'a step follows at least one scale_loss'
         for group in self.optimizer.param_groups:
             for parameter in group['params']:
                 if parameter.grad is not None:

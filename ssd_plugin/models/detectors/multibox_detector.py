@@ -35,7 +35,7 @@ class MultiBoxDetector(SingleStageDetector):
         outputs = self.bbox_head(self.extract_feat(data['inputs']))
         losses = self.bbox_head.loss_by_feat(*outputs, _resized(objects, metas), metas, _resized(ignored, metas))
         found = self.bbox_head.predict_by_feat(*outputs, metas, rescale=True)
-        losses = BaseDataElement(loss={name: reduce_mean(value) for name, value in losses.items()})
+        losses = BaseDataElement(loss={name: reduce_mean(value) for name, value in losses.items() if 'loss' in name})
         return [*self.add_pred_to_datasample(data['data_samples'], found), losses]
 
 

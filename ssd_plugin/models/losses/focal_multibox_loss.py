@@ -1,6 +1,6 @@
 """The training objective with a focal loss in place of mining, as a module."""
 
-from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from mmdet.registry import MODELS
@@ -9,7 +9,8 @@ from torch import Tensor
 from ssd_plugin.ops.box_losses import box_loss
 from ssd_plugin.ops.boxes import elementwise_iou
 from ssd_plugin.ops.focal_losses import focal_loss, quality_focal_loss
-from ssd_plugin.ops.levels import at_least_float32, flatten_levels
+from ssd_plugin.ops.predictions import Predictions
+from ssd_plugin.ops.targets import PriorTargets
 
 from .normalized_loss import NormalizedLoss
 
@@ -19,20 +20,22 @@ class FocalMultiBoxLoss(NormalizedLoss):
     """L = (L_focal + alpha L_loc) / N, N the number of matched priors in the batch, for a head with ``use_sigmoid=True``.
 
     Args:
-        gamma: how much less an easy prior counts.
-        balance: weight of positives in the focal loss, 1 - ``balance`` that of the others; below 0 for none.
-        quality: quality focal loss, whose target is the IoU of the predicted box; ``balance`` is unused then.
-        alpha: weight of the localisation loss, or ``'learned'``; see :class:`NormalizedLoss`.
-        beta: error at which smooth L1 turns from square to straight.
-        box_loss: as in :class:`MultiBoxLoss`.
+        gamma: Focusing exponent; the higher, the less an easy prior counts.
+        balance: Weight of positives in the focal loss, 1 - ``balance`` that of the others; below 0 for none.
+        quality: Use quality focal loss, whose target is the IoU of the predicted box; ``balance`` has no effect then.
+        alpha: Weight of the localization loss, or ``'learned'``; see :class:`NormalizedLoss`.
+        beta: Threshold between the L2 and L1 regimes of smooth L1.
+        box_loss: As in :class:`MultiBoxLoss`.
     """
+
+    activation = 'sigmoid'
 
     def __init__(
         self,
         gamma: float = 2.0,
         balance: float = 0.25,
         quality: bool = False,
-        alpha: float | str = 1.0,
+        alpha: float | Literal['learned'] = 1.0,
         beta: float = 1.0,
         box_loss: str = 'smooth_l1',
     ):
@@ -43,28 +46,16 @@ class FocalMultiBoxLoss(NormalizedLoss):
         self.beta = beta
         self.box_loss = box_loss
 
-    def forward(
-        self,
-        cls_maps: Sequence[Tensor],
-        box_maps: Sequence[Tensor],
-        labels: Tensor,
-        box_targets: Tensor,
-        num_outputs: int,
-        class_order: Tensor | None,
-        decode: Callable[[Tensor], Tensor],
-    ) -> dict[str, Tensor]:
-        """Arguments as of :class:`MultiBoxLoss`, but the background has no output: K classes, and label K for background.
-
-        Returns:
-            ``loss_cls`` and ``loss_bbox``, scalars, and ``loss_alpha`` where alpha is learned.
-        """
-        deltas = flatten_levels([at_least_float32(m) for m in box_maps], 4)
-        positive = (labels >= 0) & (labels < num_outputs)
+    def forward(self, predictions: Predictions, targets: PriorTargets) -> dict[str, Tensor]:
+        """Return ``loss_cls`` and ``loss_bbox``, ``loss_alpha`` if alpha is learned, and ``num_positives``; scalars."""
+        logits, deltas = predictions.logits(), predictions.deltas()
+        positive = targets.positive(predictions.layout.num_classes)
         if self.quality:
             with torch.no_grad():
-                iou = elementwise_iou(decode(deltas), decode(torch.where(positive.unsqueeze(-1), box_targets, deltas)))
-            cls = quality_focal_loss(cls_maps, labels, iou, num_outputs, self.gamma)
+                wanted = torch.where(positive.unsqueeze(-1), targets.deltas, deltas)
+                iou = elementwise_iou(predictions.decode(deltas), predictions.decode(wanted))
+            cls = quality_focal_loss(logits, targets.labels, iou, self.gamma)
         else:
-            cls = focal_loss(cls_maps, labels, num_outputs, self.gamma, self.balance)
-        bbox = box_loss(deltas, box_targets, positive, self.box_loss, self.beta, decode)
+            cls = focal_loss(logits, targets.labels, self.gamma, self.balance)
+        bbox = box_loss(predictions, deltas, targets.deltas, positive, self.box_loss, self.beta)
         return self.normalized(positive.sum(), bbox, loss_cls=cls)

@@ -1,48 +1,62 @@
-"""What the losses share: division by the number of positives, and the weight of the localisation."""
+"""Base of the losses: division by the number of positives, and the weight of the localization loss."""
+
+from typing import ClassVar, Literal
 
 import torch
 from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
+from ssd_plugin.ops.predictions import Predictions
+from ssd_plugin.ops.targets import PairTargets, PriorTargets
+
 
 class NormalizedLoss(nn.Module):
-    """Sums over a batch, divided by its number of positives N; in distributed training N is the mean over ranks. All losses are 0 without
-    a positive, but for what the sums hold then.
+    """Sums over a batch, divided by its number of positives N, the mean over ranks in distributed training.
+
+    Subclasses compute the sums in ``forward(predictions, targets)`` and return :meth:`normalized`. Without a positive in the batch all
+    losses are 0, except for sums over negatives.
 
     Args:
-        alpha: weight of the localisation loss, or ``'learned'``: then alpha is a parameter that starts at 1, and -log(alpha) is
-            added, without which the least loss would be at alpha = 0 (the weighting of tasks by their uncertainty, arXiv 1705.07115,
-            equation 10, with one task as the unit). It settles at 1 over the localisation loss.
+        alpha: Weight of the localization loss, or ``'learned'``: then alpha is a parameter that starts at 1, and -log(alpha) is
+            added, without which the loss would be least at alpha = 0 (weighting of tasks by their uncertainty, arXiv 1705.07115,
+            equation 10, with one task as the unit). It settles at 1 over the localization loss.
 
     Attributes:
-        num_positives: N of the last batch, scalar.
+        takes: Type of the targets that the loss takes.
+        activation: Activation of the class outputs that the loss is defined for.
     """
 
-    def __init__(self, alpha: float | str = 1.0):
+    takes: ClassVar[type[PriorTargets] | type[PairTargets]] = PriorTargets
+    activation: ClassVar[Literal['sigmoid', 'softmax']] = 'softmax'
+
+    def __init__(self, alpha: float | Literal['learned'] = 1.0):
         super().__init__()
         if isinstance(alpha, str) and alpha != 'learned':
             raise ValueError(f"alpha must be a number or 'learned', got {alpha!r}")
         self.log_alpha = nn.Parameter(torch.zeros(())) if alpha == 'learned' else None
         self.alpha = alpha
-        self.num_positives: Tensor | None = None
+
+    def forward(self, predictions: Predictions, targets: PriorTargets | PairTargets) -> dict[str, Tensor]:
+        """Return the losses by name, and ``num_positives``."""
+        raise NotImplementedError
 
     def normalized(self, num_positives: Tensor, bbox: Tensor, **others: Tensor) -> dict[str, Tensor]:
-        """Losses from sums.
+        """Return losses from sums.
 
         Args:
-            num_positives: scalar, of this rank.
-            bbox: the localisation, scalar.
-            others: scalars.
+            num_positives: Positives of this rank, scalar.
+            bbox: Localization loss, scalar.
+            others: Other losses by name, scalars.
 
         Returns:
-            ``others`` and ``loss_bbox``, and ``loss_alpha`` where alpha is learned.
+            ``others`` and ``loss_bbox`` divided by N, ``loss_alpha`` if alpha is learned, and ``num_positives``, which is N.
         """
-        self.num_positives = reduce_mean(num_positives.float())
-        normalizer = self.num_positives.clamp(min=1.0)
+        mean_positives = reduce_mean(num_positives.float())
+        normalizer = mean_positives.clamp(min=1.0)
         losses = {name: value / normalizer for name, value in others.items()}
         if self.log_alpha is None:
             losses['loss_bbox'] = self.alpha * bbox / normalizer
         else:
             losses['loss_bbox'] = self.log_alpha.exp() * bbox / normalizer
-            losses['loss_alpha'] = -self.log_alpha * (self.num_positives > 0).to(bbox)
-        return losses
+            losses['loss_alpha'] = -self.log_alpha * (mean_positives > 0).to(bbox)
+        return {**losses, 'num_positives': mean_positives}

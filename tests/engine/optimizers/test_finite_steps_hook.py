@@ -13,13 +13,22 @@ from ssd_plugin.engine.optimizers.pooled_optim_wrapper import PooledOptimWrapper
 from ssd_plugin.errors import UserError
 
 
+class Model(nn.Sequential):
+    """A linear layer behind a batch norm, whose losses report two positives."""
+
+    def __init__(self):
+        super().__init__(nn.BatchNorm1d(3), nn.Linear(3, 1))
+
+    def forward(self, inputs):
+        return dict(loss=super().forward(inputs).square().mean(), num_positives=torch.tensor(2.0))
+
+
 class Trainer:
-    """A linear layer behind a batch norm, trained with the hook as MMEngine's loop does."""
+    """Trains a model with the hook as MMEngine's loop does."""
 
     def __init__(self, folder, wrapper=OptimWrapper, accumulate=1, iterations=100, **options):
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1))
-        self.model.num_positives = torch.tensor(2.0)
+        self.model = Model()
         optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
         self.optim_wrapper = wrapper(optimizer, accumulative_counts=accumulate)
         self.optim_wrapper.initialize_count_status(self.model, 0, iterations)
@@ -36,7 +45,7 @@ class Trainer:
         )
         self.hook.before_train_iter(self, self.iter, batch)
         with self.optim_wrapper.optim_context(self.model):
-            loss = self.model(inputs).square().mean()
+            loss = self.model(inputs)['loss']
         self.optim_wrapper.update_params(loss)
         self.hook.after_train_iter(self, self.iter, batch, dict(loss=loss.detach()))
         self.iter += 1

@@ -32,10 +32,8 @@ class Detector(nn.Module):
             )
         )
 
-    def loss(self, images, objects):
-        return sum(
-            self.bbox_head.loss_by_feat(*self.bbox_head([self.backbone(images)]), objects, [{}] * len(images)).values()
-        )
+    def forward(self, images, objects):
+        return self.bbox_head.loss_by_feat(*self.bbox_head([self.backbone(images)]), objects, [{}] * len(images))
 
 
 def data(batch):
@@ -55,8 +53,8 @@ def train(detector, wrapper_type, images, objects, small, steps=3, **options):
     for _ in range(steps):
         for start in range(0, len(images), small):
             with wrapper.optim_context(detector):
-                loss = detector.loss(images[start : start + small], objects[start : start + small])
-            wrapper.update_params(loss)
+                losses = detector(images[start : start + small], objects[start : start + small])
+            wrapper.update_params(sum(value for name, value in losses.items() if 'loss' in name))
     return torch.cat([parameter.detach().flatten() for parameter in detector.parameters()])
 
 
@@ -89,8 +87,11 @@ def test_batches_without_objects_change_nothing_but_what_decays():
     assert found.isfinite().all()
 
 
-def test_a_model_without_such_a_loss_is_refused():
+def test_losses_that_do_not_report_their_positives_are_refused():
     model = nn.Linear(2, 2)
     wrapper = PooledOptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0), accumulative_counts=2)
-    with pytest.raises(TypeError, match='Linear has 0'), wrapper.optim_context(model):
-        pass
+    with wrapper.optim_context(model):
+        loss = model(torch.ones(1, 2)).sum()
+    with pytest.raises(TypeError, match='do not report num_positives'):
+        wrapper.update_params(loss)
+    assert not model._forward_hooks

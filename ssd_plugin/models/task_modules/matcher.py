@@ -1,0 +1,57 @@
+"""Base of the matchers: what becomes of objects with an ignore flag."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from ssd_plugin.ops.matching import priors_in_regions
+from ssd_plugin.ops.targets import GroundTruth, PairMatches, PriorMatches
+
+
+class Matcher(ABC):
+    """Matching of priors to the ground truth of a batch.
+
+    Args:
+        iou_threshold: IoU from which (or above which, as the matcher says) a prior and an object match.
+        ignored: What becomes of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's crowds.
+            ``'match'`` trains on them like on any other (VOC, as the original release does), ``'exclude'`` takes no negatives
+            from them (COCO), ``'background'`` treats them as background.
+        ignored_iof: With ``'exclude'``, the fraction of a prior inside such an object from which the prior does not count.
+
+    Attributes:
+        gives: Type of the result.
+
+    Raises:
+        ValueError: ``ignored`` is unknown.
+    """
+
+    gives: ClassVar[type[PriorMatches] | type[PairMatches]]
+
+    def __init__(
+        self,
+        iou_threshold: float = 0.5,
+        ignored: Literal['match', 'exclude', 'background'] = 'exclude',
+        ignored_iof: float = 0.5,
+    ):
+        if ignored not in ('match', 'exclude', 'background'):
+            raise ValueError(f"ignored must be 'match', 'exclude' or 'background', got {ignored!r}")
+        self.iou_threshold = iou_threshold
+        self.ignored = ignored
+        self.ignored_iof = ignored_iof
+
+    @abstractmethod
+    def __call__(self, priors: Tensor, truth: GroundTruth) -> PriorMatches | PairMatches:
+        """Match priors ``(P, 4)``, xyxy in pixels, to the ground truth of a batch."""
+
+    def objects(self, truth: GroundTruth) -> Tensor:
+        """Return which objects take part in the matching, ``(B, G)`` bool."""
+        if truth.ignored is None or self.ignored == 'match':
+            return truth.valid
+        return truth.valid & ~truth.ignored
+
+    def excluded(self, priors: Tensor, truth: GroundTruth) -> Tensor | None:
+        """Return which priors ``(B, P)`` are excluded from negative mining; ``None`` if none is."""
+        if truth.ignored is None or self.ignored != 'exclude':
+            return None
+        return priors_in_regions(priors, truth.boxes, truth.valid & truth.ignored, self.ignored_iof)

@@ -1,0 +1,105 @@
+"""Meaning of the class outputs of a prior: which output is which class, where the background is, how scores become confidences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class OutputLayout:
+    """The class outputs that the network gives for a prior, checked once.
+
+    Labels are 0..C-1 for objects and C for background, wherever the outputs of the network have it.
+
+    Args:
+        num_classes: C, the classes without the background.
+        background: Whether the background is the ``'first'`` or the ``'last'`` output; ``None`` for one sigmoid output per class
+            and no output for the background.
+        unused: Outputs, counted from 0 with the background, that no class of the data has. They take part in the softmax and are
+            never detected.
+
+    Raises:
+        ValueError: The arguments contradict each other.
+    """
+
+    num_classes: int
+    background: Literal['first', 'last'] | None = 'last'
+    unused: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 1:
+            raise ValueError(f'num_classes must be 1 or more, without the background, got {self.num_classes}')
+        if self.background not in ('first', 'last', None):
+            raise ValueError(f"background must be 'first' or 'last', got {self.background!r}")
+        if self.background is None:
+            if self.unused:
+                raise ValueError(
+                    f'unused_outputs={self.unused} share a softmax with the classes; sigmoid outputs are independent and have none'
+                )
+            return
+        valid = all(0 <= index < self.num_outputs and index != self.background_output for index in self.unused)
+        if len(set(self.unused)) != len(self.unused) or not valid:
+            raise ValueError(
+                f'unused_outputs must be different outputs of 0..{self.num_outputs - 1} and not the background '
+                f'({self.background_output}), got {self.unused}'
+            )
+
+    @property
+    def activation(self) -> Literal['sigmoid', 'softmax']:
+        """How scores become confidences."""
+        return 'sigmoid' if self.background is None else 'softmax'
+
+    @property
+    def num_outputs(self) -> int:
+        """K, the class outputs of a prior."""
+        return self.num_classes + (self.background is not None) + len(self.unused)
+
+    @property
+    def background_output(self) -> int:
+        """Index of the background among the outputs.
+
+        Raises:
+            ValueError: Sigmoid outputs have no background.
+        """
+        if self.background is None:
+            raise ValueError('sigmoid outputs have no background')
+        return 0 if self.background == 'first' else self.num_outputs - 1
+
+    @property
+    def foreground_outputs(self) -> slice:
+        """All outputs except the background, as one slice."""
+        return slice(1 if self.background == 'first' else 0, self.num_outputs - (self.background == 'last'))
+
+    @property
+    def class_outputs(self) -> list[int]:
+        """The output of each class, in the order of the labels."""
+        foreground = range(self.num_outputs)[self.foreground_outputs]
+        return [output for output in foreground if output not in self.unused]
+
+    def outputs_of(self, labels: Tensor) -> Tensor:
+        """Return the output of each label (0..C-1, and C for background), int64 of the same shape."""
+        if self.background is None or (self.background == 'last' and not self.unused):
+            return labels
+        # By arithmetic rather than a table, which would have to be copied to the device.
+        outputs = labels + (self.background == 'first')
+        for unused in sorted(self.unused):
+            outputs = outputs + (outputs >= unused)
+        return torch.where(labels == self.num_classes, self.background_output, outputs)
+
+    def confidences(self, logits: Tensor) -> Tensor:
+        """Return the confidence of each class.
+
+        Args:
+            logits: ``(..., K)`` scores before the softmax or sigmoid.
+
+        Returns:
+            ``(..., C)`` in the order of the labels.
+        """
+        scores = logits.sigmoid() if self.background is None else logits.softmax(dim=-1)
+        classes: Sequence[int] | slice = self.class_outputs
+        if not self.unused:
+            classes = self.foreground_outputs  # a view instead of a copy
+        return scores[..., classes]
