@@ -1,4 +1,4 @@
-"""Error of predicted boxes: smooth L1 of their offsets (SSD paper, section 2.2), or 1 - IoU of the decoded boxes and its variants."""
+"""Box losses: smooth L1 of the offsets (SSD paper, section 2.2), or 1 - IoU of the decoded boxes and its variants."""
 
 import math
 
@@ -53,8 +53,9 @@ def overlap_loss(boxes: Tensor, targets: Tensor, kind: str) -> Tensor:
         boxes: ``(..., 4)`` xyxy, with area.
         targets: ``(..., 4)`` xyxy, with area.
         kind: ``'iou'``; ``'giou'``, which adds the fraction of the enclosing box that neither covers (arXiv 1902.09630,
-            algorithm 1); ``'diou'``, which adds the squared distance of the centers over the squared diagonal of the enclosing box
-            (arXiv 1911.08287, equation 7); ``'ciou'``, which also adds a term for the aspect ratio (there, equation 10).
+            algorithm 1); ``'diou'``, which adds the squared distance of the centers over the squared diagonal of the
+            enclosing box (arXiv 1911.08287, equation 7); ``'ciou'``, which also adds a term for the aspect ratio
+            (there, equation 10).
 
     Returns:
         ``(...)``, 0 for equal boxes.

@@ -13,8 +13,8 @@ from .levels import at_least_float32
 
 # A side shorter than this counts as this long, so that the logarithm of a box without area is finite. In pixels.
 MIN_SIDE = 1e-6
-# Bounds on decoded offsets: a centre moves by at most this many sides of its prior, a side grows or shrinks by at most this
-# factor. Far outside what training produces, far inside float32, so that absurd offsets decode to finite boxes.
+# Bounds on decoded offsets: a centre moves by at most this many sides of its prior, a side grows or shrinks by at most
+# this factor. Far outside what training produces, far inside float32, so that absurd offsets decode to finite boxes.
 MAX_SHIFT = 1e4
 MAX_RATIO = 1e8
 
@@ -122,7 +122,8 @@ def decode(priors: Tensor, deltas: Tensor, center_variance: float, size_variance
 
     Args:
         priors: ``(..., 4)``, corner form in pixels; broadcasts against ``deltas``.
-        deltas: ``(..., 4)`` offsets. Computed in float32 at least. Offsets of any size, infinite ones too, decode to finite boxes.
+        deltas: ``(..., 4)`` offsets. Computed in float32 at least. Offsets of any size, infinite ones too, decode to
+            finite boxes.
 
     Returns:
         ``(..., 4)``, corner form in pixels.

@@ -1,8 +1,8 @@
 """Select detection candidates by score threshold and top-k (SSD paper, section 3.1).
 
-A candidate is a pair of prior and class. :func:`candidate_source` picks one of two ways to find the best of an image: of a trained
-network nearly all priors are background and are dropped before the softmax (:class:`SparseSource`); otherwise all scores are searched
-(:class:`DenseSource`).
+A candidate is a pair of prior and class. :func:`candidate_source` picks one of two ways to find the best of an image:
+of a trained network nearly all priors are background and are dropped before the softmax (:class:`SparseSource`);
+otherwise all scores are searched (:class:`DenseSource`).
 """
 
 import math
@@ -82,7 +82,8 @@ class DenseSource(NamedTuple):
             values, index = _top_pairs(flat.unflatten(1, (-1, num_classes)), limit + 1)
             complete = values[:, limit] < self.score_threshold
             lowest = torch.where(complete, self.score_threshold, values[:, limit - 1])
-            # `topk` breaks ties arbitrarily: where the last one kept ties with the next, all equal scores are taken instead.
+            # `topk` breaks ties arbitrarily: where the last one kept ties with the next, all equal scores are taken
+            # instead.
             ambiguous = bool((~complete & (values[:, limit] == lowest)).any())
         else:
             lowest, ambiguous = flat.new_full((len(flat),), self.score_threshold), True
@@ -124,7 +125,8 @@ def likely_priors(predictions: Predictions, score_threshold: float) -> tuple[Ten
         score_threshold: t.
 
     Returns:
-        Image ``(N,)``, prior ``(N,)`` and logits ``(N, K)``; ``None`` if they are more than :data:`SPARSE_FRACTION` of all priors.
+        Image ``(N,)``, prior ``(N,)`` and logits ``(N, K)``; ``None`` if they are more than :data:`SPARSE_FRACTION` of
+        all priors.
     """
     if score_threshold <= 0:
         return None

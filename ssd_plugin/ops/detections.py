@@ -1,7 +1,7 @@
 """From predictions to detections (SSD paper, section 3.1, "Inference time", with the settings of the original release).
 
-Score threshold, best candidates of each class, decoding, non-maximum suppression per class, best of the image; for all images and
-classes at once.
+Score threshold, best candidates of each class, decoding, non-maximum suppression per class, best of the image; for all
+images and classes at once.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from .boxes import clip_to_image
 from .candidates import Candidates, CandidateSource, candidate_source, rank_in_group
 from .predictions import Predictions
 
-# Boxes per call of torchvision's nms, which compares all pairs, those of different classes included; on a GPU that costs less than
-# many calls.
+# Boxes per call of torchvision's nms, which compares all pairs, those of different classes included; on a GPU that
+# costs less than many calls.
 NMS_ON_CPU = 128
 NMS_ON_GPU = 2**14
 # Candidates taken per detection wanted, since suppression removes some.
@@ -48,8 +48,8 @@ class Detections(NamedTuple):
 def detect(predictions: Predictions, image_sizes: Tensor, settings: DetectionSettings) -> list[Detections]:
     """Return the detections of a batch.
 
-    Suppression goes from the highest score down, so candidates behind the last detection wanted cannot change the result: the best
-    candidates of each image are looked at first, and more only for images that keep too few of them.
+    Suppression goes from the highest score down, so candidates behind the last detection wanted cannot change the
+    result: the best candidates of each image are looked at first, and more only for images that keep too few of them.
 
     Args:
         predictions: Raw outputs of the network.

@@ -1,4 +1,4 @@
-"""Classification losses without mining: every prior counts, easy ones little. One sigmoid output per class, none for the background.
+"""Classification losses without mining: every prior counts, easy ones little; one sigmoid output per class.
 
 Focal loss: arXiv 1708.02002, equation 5; quality focal loss: arXiv 2006.04388, equation 6.
 """
@@ -28,7 +28,8 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, balance: floa
 def quality_focal_loss(logits: Tensor, labels: Tensor, quality: Tensor, gamma: float = 2.0) -> Tensor:
     """Return QFL(s) = |y - s|^gamma BCE(s, y), summed over priors and classes.
 
-    y is the IoU of the predicted box for a positive and its class, and 0 elsewhere, so that scores rank boxes by quality, too.
+    y is the IoU of the predicted box for a positive and its class, and 0 elsewhere, so that scores rank boxes by
+    quality, too.
 
     Args:
         logits: ``(B, P, C)`` scores before the sigmoid.
@@ -46,7 +47,7 @@ def quality_focal_loss(logits: Tensor, labels: Tensor, quality: Tensor, gamma: f
 
 
 def _one_hot(logits: Tensor, labels: Tensor, values: Tensor) -> Tensor:
-    """Return ``values``, which broadcast to ``(B, P)``, at the class of each positive and 0 elsewhere, ``(B, P, C)``."""
+    """Return ``(B, P, C)``: ``values`` ``(B, P)`` at the class of each positive, 0 elsewhere."""
     num_classes = logits.shape[-1]
     positive = (labels >= 0) & (labels < num_classes)
     values = torch.where(positive, values.to(logits), 0.0).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""The training objective over pairs of prior and object: L = (L_loc + L_conf + L_no-match) / N, N the number of pairs."""
+"""The training objective over N pairs of prior and object: L = (L_loc + L_conf + L_no-match) / N."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 """Matching of priors to ground truth (SSD paper, section 2.2, "Matching strategy"), for a whole batch in one call.
 
-Ground truth is padded to the largest number of objects in an image. The IoUs are never all in memory: they are computed and used in
-blocks of images and objects.
+Ground truth is padded to the largest number of objects in an image. The IoUs are never all in memory: they are computed
+and used in blocks of images and objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from torch import Tensor
 from .boxes import box_area, pairwise_intersection, pairwise_iou
 from .targets import BACKGROUND
 
-# IoUs held at a time. On a CPU a block and its intermediates stay in the cache; on a GPU larger blocks keep it busy (64 MiB each in
-# float32).
+# IoUs held at a time. On a CPU a block and its intermediates stay in the cache; on a GPU larger blocks keep it busy (64
+# MiB each in float32).
 BLOCK_ON_CPU = 2**19
 BLOCK_ON_GPU = 2**24
 # Objects of an image compared at a time; their ranks are held in 8 bits.
@@ -30,20 +30,20 @@ def match_priors(
 ) -> Tensor:
     """Match each object to its best prior, then every other prior to the object it overlaps most, from a threshold on.
 
-    First, every object takes the prior of highest IoU if that IoU is above 0; ties go to the lower index. If two objects want the
-    same prior, the one with the higher IoU takes it. Then every other prior takes the object it overlaps most if that IoU reaches
-    ``iou_threshold``. Objects that overlap no prior stay unmatched: boxes without area, outside the image, or with coordinates that
-    are not finite.
+    First, every object takes the prior of highest IoU if that IoU is above 0; ties go to the lower index. If two
+    objects want the same prior, the one with the higher IoU takes it. Then every other prior takes the object it
+    overlaps most if that IoU reaches ``iou_threshold``. Objects that overlap no prior stay unmatched: boxes without
+    area, outside the image, or with coordinates that are not finite.
 
     Args:
         priors: ``(P, 4)``, xyxy in pixels.
         boxes: ``(B, G, 4)`` ground truth, xyxy in pixels, padded.
         valid: ``(B, G)`` bool, false where padded.
         iou_threshold: IoU from which a prior is positive.
-        unique: Give an object that loses its best prior to another one its next best, as the bipartite step of the original release
-            does. Costs G passes over the IoUs.
-        lengths: Objects per image before the padding, if the host knows them: padding then costs nothing, so one image with many
-            objects does not slow the others down.
+        unique: Give an object that loses its best prior to another one its next best, as the bipartite step of the
+            original release does. Costs G passes over the IoUs.
+        lengths: Objects per image before the padding, if the host knows them: padding then costs nothing, so one image
+            with many objects does not slow the others down.
 
     Returns:
         ``(B, P)`` int64: index of the object, or :data:`~ssd_plugin.ops.targets.BACKGROUND`.
@@ -63,7 +63,7 @@ def match_priors(
 
 
 def _blocks(lengths: Sequence[int], limit: int) -> Iterator[tuple[slice, int]]:
-    """Yield runs of images whose padded boxes number at most ``limit`` (or one image), each with its largest number of boxes."""
+    """Yield slices of images with at most ``limit`` padded boxes (or one image), and the most boxes of one of them."""
     start, most = 0, 0
     for image, length in enumerate(lengths):
         if image > start and (image + 1 - start) * max(most, length) > limit:
@@ -74,19 +74,19 @@ def _blocks(lengths: Sequence[int], limit: int) -> Iterator[tuple[slice, int]]:
 
 
 def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: bool, step: int) -> Tensor:
-    """Match as :func:`match_priors`, with boxes ``(B, G, 4)`` that are zero where padded, ``step`` objects at a time."""
+    """Match as :func:`match_priors`, ``step`` objects at a time; boxes ``(B, G, 4)`` are zero where padded."""
     batch, num_objects = boxes.shape[:2]
     if num_objects == 0:
         return torch.full((batch, len(priors)), BACKGROUND, device=boxes.device)
     if unique:
         owner = _unique_owners(pairwise_iou(boxes, priors))
     step = min(step, MOST_OBJECTS)
-    best_iou, best_object, tops = None, None, []
+    tops = []
     for first in range(0, num_objects, step):
         iou = pairwise_iou(boxes[:, first : first + step], priors)  # (B, step, P)
         tops.append(_best_prior(iou))
         value, index = _best_object(iou)
-        if best_iou is None:
+        if first == 0:
             best_iou, best_object = value, index
         else:
             # Ties go to the lower index.
@@ -97,20 +97,25 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
         return torch.where(owner < num_objects, owner, matches)
     value, prior = (torch.cat(parts, dim=1) for parts in zip(*tops))  # (B, G)
     highest, owner = _owners(value, prior)
-    # Objects that compete for a prior write the same owner, so the scatter is deterministic; those without overlap change nothing.
+    # Objects that compete for a prior write the same owner, so the scatter is deterministic; those without overlap
+    # change nothing.
     return matches.scatter_(1, prior, torch.where(highest > 0, owner, matches.gather(1, prior)))
 
 
-# On a CPU, torch.max with indices is several times slower than amax. Both functions below find the maximum with amax and search for
-# its index in a small part of the IoUs.
+# On a CPU, torch.max with indices is several times slower than amax. Both functions below find the maximum with amax
+# and search for its index in a small part of the IoUs.
 
 
 def _best_prior(iou: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
-    """Return ``iou.max(dim=2)`` of ``(B, G, P)``; ties go to the lower index. Finds the best chunk of priors, then the prior in it."""
+    """Return ``iou.max(dim=2)`` of ``(B, G, P)``; ties go to the lower index.
+
+    Finds the best chunk of priors, then the prior in it.
+    """
     num_chunks = iou.shape[2] // chunk
-    value, index = (
-        iou[..., num_chunks * chunk :].max(dim=2) if iou.shape[2] % chunk else (iou.new_full(iou.shape[:2], -1.0), 0)
-    )
+    if iou.shape[2] % chunk:
+        value, index = iou[..., num_chunks * chunk :].max(dim=2)
+    else:
+        value, index = iou.new_full(iou.shape[:2], -1.0), torch.zeros((), dtype=torch.long, device=iou.device)
     if num_chunks == 0:
         return value, index
     chunks = iou[..., : num_chunks * chunk].unflatten(2, (num_chunks, chunk))
@@ -122,7 +127,8 @@ def _best_prior(iou: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
 def _best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``iou.max(dim=1)`` of ``(B, G, P)`` for G up to :data:`MOST_OBJECTS`; ties go to the lower index.
 
-    Objects are ranked in descending order, so that the highest rank among those that reach the maximum is the lowest index.
+    Objects are ranked in descending order, so that the highest rank among those that reach the maximum is the lowest
+    index.
     """
     num_objects = iou.shape[1]
     value = iou.amax(dim=1)

@@ -1,6 +1,7 @@
 """The training objective: SSD paper, section 2.2, "Training objective" and "Hard negative mining".
 
-No value is read back from the device and no list of priors is made: the loss of every prior is computed, and a mask says which count.
+No value is read back from the device and no list of priors is made: the loss of every prior is computed, and a mask
+says which count.
 """
 
 from collections.abc import Sequence
@@ -36,15 +37,15 @@ def multibox_loss(
     negatives_if_empty: int = 0,
     box_loss: str = 'smooth_l1',
 ) -> LossSums:
-    """Return cross-entropy with hard-negative mining and the error of the boxes, summed over the batch in float32 or wider.
+    """Return cross-entropy with hard-negative mining and the box loss, summed over the batch in float32 or wider.
 
     Args:
         predictions: Raw outputs of the network, with a softmax over classes and background.
         targets: What each prior is to predict.
         neg_pos_ratio: Negatives per positive, in each image.
         beta: Threshold between the L2 and L1 regimes of smooth L1.
-        mining: What makes a negative hard: ``'background'``, the cross-entropy of its background class (original release), or
-            ``'foreground'``, its highest confidence in any other class.
+        mining: What makes a negative hard: ``'background'``, the cross-entropy of its background class (original
+            release), or ``'foreground'``, its highest confidence in any other class.
         negatives_if_empty: Negatives mined from an image without positives.
         box_loss: Error of the boxes; see :func:`ssd_plugin.ops.box_losses.box_loss`.
 

@@ -1,4 +1,4 @@
-"""Meaning of the class outputs of a prior: which output is which class, where the background is, how scores become confidences."""
+"""Meaning of the class outputs of a prior: their classes, the background, and how scores become confidences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class OutputLayout:
 
     Args:
         num_classes: C, the classes without the background.
-        background: Whether the background is the ``'first'`` or the ``'last'`` output; ``None`` for one sigmoid output per class
-            and no output for the background.
-        unused: Outputs, counted from 0 with the background, that no class of the data has. They take part in the softmax and are
-            never detected.
+        background: Whether the background is the ``'first'`` or the ``'last'`` output; ``None`` for one sigmoid output
+            per class and no output for the background.
+        unused: Outputs, counted from 0 with the background, that no class of the data has. They take part in the
+            softmax and are never detected.
 
     Raises:
         ValueError: The arguments contradict each other.
@@ -37,7 +37,8 @@ class OutputLayout:
         if self.background is None:
             if self.unused:
                 raise ValueError(
-                    f'unused_outputs={self.unused} share a softmax with the classes; sigmoid outputs are independent and have none'
+                    f'unused_outputs={self.unused} share a softmax with the classes; sigmoid outputs are independent '
+                    'and have none'
                 )
             return
         valid = all(0 <= index < self.num_outputs and index != self.background_output for index in self.unused)

@@ -10,7 +10,7 @@ from .output_layout import OutputLayout
 
 
 class BoxCoder(Protocol):
-    """The interface of MMDetection's box coders that this package uses: rows of boxes in pixels to offsets, and back."""
+    """The part of MMDetection's box coders that this package uses: boxes in pixels to offsets, and back."""
 
     def encode(self, bboxes: Tensor, gt_bboxes: Tensor) -> Tensor:
         """Return the offsets ``(N, 4)`` of ground truth ``(N, 4)`` from priors ``(N, 4)``."""

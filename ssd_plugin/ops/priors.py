@@ -1,6 +1,7 @@
 """Priors (default boxes): SSD paper, section 2.2, "Choosing scales and aspect ratios for default boxes".
 
-A level's *shapes* are the widths and heights of the priors of one cell; the *grid* repeats them at the centre of every cell.
+A level's *shapes* are the widths and heights of the priors of one cell; the *grid* repeats them at the centre of every
+cell.
 """
 
 import math
@@ -20,8 +21,8 @@ def interpolate_scales(
     Args:
         num_levels: number of feature maps.
         scale_range: (s_min, s_max), as shares of the image's side.
-        first_scale: the first level's own scale, outside the interpolation (the paper's conv4_3: 0.1 for VOC); the others then
-            interpolate over ``num_levels - 1`` maps.
+        first_scale: the first level's own scale, outside the interpolation (the paper's conv4_3: 0.1 for VOC); the
+            others then interpolate over ``num_levels - 1`` maps.
     """
     own = [] if first_scale is None else [first_scale]
     m = num_levels - len(own)
@@ -45,8 +46,8 @@ def cell_shapes(
         flip: give 1/a for each a too.
 
     Returns:
-        In the order of the original release: the square, the extra square, then for each aspect ratio a its prior and, with
-        ``flip``, the one of 1/a.
+        In the order of the original release: the square, the extra square, then for each aspect ratio a its prior and,
+        with ``flip``, the one of 1/a.
     """
     shapes = [(scale, scale)]
     if extra_scale is not None:
@@ -63,8 +64,8 @@ def order_indices(order: str | Sequence[int], num_shapes: int, has_extra: bool) 
     """Where each prior of a cell comes from, for weights that were trained with another order than the original release's.
 
     Args:
-        order: ``'ssd'`` keeps the order of :func:`cell_shapes`; ``'extra_last'`` moves the extra square prior to the end;
-            ``'tall_first'`` swaps each pair to (1/a, a); or the indices themselves.
+        order: ``'ssd'`` keeps the order of :func:`cell_shapes`; ``'extra_last'`` moves the extra square prior to the
+            end; ``'tall_first'`` swaps each pair to (1/a, a); or the indices themselves.
         num_shapes: number of priors of the cell.
         has_extra: whether the second one is the extra square prior.
     """
@@ -95,11 +96,11 @@ def grid_of_priors(
     Args:
         shapes: ``(A, 2)`` widths and heights in pixels.
         featmap_size: (height, width) of the feature map in cells.
-        step: (x, y) pixels from one cell to the next: image side / cells for ((i + .5)/f), or the original release's step for
-            (i + .5) * step.
+        step: (x, y) pixels from one cell to the next: image side / cells for ((i + .5)/f), or the original release's
+            step for (i + .5) * step.
         clip_size: (width, height) of the image in pixels, needed with ``clip``.
-        clip: ``'corners'`` cuts priors at the border as the original release can; ``'centers'`` limits centre and size to the
-            image; ``'sizes'`` limits the size alone, as torchvision does; ``None`` leaves them.
+        clip: ``'corners'`` cuts priors at the border as the original release can; ``'centers'`` limits centre and size
+            to the image; ``'sizes'`` limits the size alone, as torchvision does; ``None`` leaves them.
 
     Returns:
         ``(H * W * A, 4)`` corner form in pixels, in the order rows, columns, priors of the cell.

@@ -1,7 +1,7 @@
 """From ground truth to what each prior, or each pair of prior and object, is to predict.
 
-Matching gives :class:`PriorMatches` (one object per prior) or :class:`PairMatches` (any pairs); together with the encoded boxes they
-become :class:`PriorTargets` or :class:`PairTargets`, which a loss takes.
+Matching gives :class:`PriorMatches` (one object per prior) or :class:`PairMatches` (any pairs); together with the
+encoded boxes they become :class:`PriorTargets` or :class:`PairTargets`, which a loss takes.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class PriorMatches(NamedTuple):
 
 
 class PairMatches(NamedTuple):
-    """Pairs of prior and object of a batch. Fields are ``(K,)``, with a fixed K; the pairs come first, padding follows."""
+    """Pairs of prior and object of a batch; fields are ``(K,)`` with a fixed K, the pairs first, then padding."""
 
     image: Tensor
     object: Tensor
@@ -82,7 +82,7 @@ def prior_labels(matches: PriorMatches, labels: Tensor, num_classes: int) -> Ten
 
 
 def matched_boxes(matches: PriorMatches, boxes: Tensor) -> Tensor:
-    """Return the box of each prior's object, ``(B, P, 4)`` from ``(B, G, 4)``; the first one's for priors without an object."""
+    """Return the box of each prior's object, ``(B, P, 4)`` from ``(B, G, 4)``; any for priors without an object."""
     return boxes.gather(1, matches.object.clamp(min=0).unsqueeze(-1).expand(-1, -1, 4))
 
 

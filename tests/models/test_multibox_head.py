@@ -301,8 +301,7 @@ def test_pointwise_predictors_are_1x1_convolutions():
 
 
 def reordered(head, order, **options):
-    """A head with the options that gives the head's logits in another order: output i of a prior is its output ``order[i]``, and
-    where that is none, one of its own."""
+    """A head whose output i of a prior is output ``order[i]`` of another head, or one of its own where that is none."""
     other = build_head(**options)
     for mine, source in zip(other.cls_convs, head.cls_convs):
         for name in ('weight', 'bias'):

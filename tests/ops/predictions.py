@@ -23,7 +23,7 @@ def as_map(values):
 
 
 def predictions_of(logits, deltas, layout=None, coder=None):
-    """Predictions from ``(B, P, K)`` logits and ``(B, P, 4)`` offsets; background last unless the layout says otherwise."""
+    """Predictions from ``(B, P, K)`` logits and ``(B, P, 4)`` offsets; by default the background is last."""
     priors = torch.tensor([[0.0, 0.0, 10.0, 10.0]]).expand(logits.shape[1], 4)
     layout = layout or OutputLayout(logits.shape[-1] - 1)
     return Predictions([as_map(logits)], [as_map(deltas)], layout, priors, coder or VarianceBBoxCoder())

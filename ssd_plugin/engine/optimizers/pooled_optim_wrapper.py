@@ -13,9 +13,10 @@ from torch import Tensor, nn
 class PooledOptimWrapper(OptimWrapper):
     """MMEngine's ``OptimWrapper`` whose accumulated steps are those of the whole batch.
 
-    SSD's loss is divided by the number of positives (SSD paper, equation 1). The mean over micro-batches, each divided by its own
-    number, is not the large batch's loss: images with few positives weigh more. Here the sums are accumulated, and the gradients are
-    divided by all positives before the step. Batch norm, if any, still sees the micro-batches.
+    SSD's loss is divided by the number of positives (SSD paper, equation 1). The mean over micro-batches, each divided
+    by its own number, is not the large batch's loss: images with few positives weigh more. Here the sums are
+    accumulated, and the gradients are divided by all positives before the step. Batch norm, if any, still sees the
+    micro-batches.
 
     The model's losses must report ``num_positives``, as those of ``MultiBoxHead`` do.
 
@@ -51,8 +52,8 @@ class PooledOptimWrapper(OptimWrapper):
         """
         if self._reported is None:
             raise TypeError(
-                "PooledOptimWrapper pools the positives of a batch, but the model's losses do not report num_positives; "
-                'use OptimWrapper, or a head with MultiBoxLoss, FocalMultiBoxLoss or ManyToManyLoss'
+                "PooledOptimWrapper needs num_positives, which the model's losses do not report; use OptimWrapper, or "
+                'a head with MultiBoxLoss, FocalMultiBoxLoss or ManyToManyLoss'
             )
         self._positives = self._reported if self._positives is None else self._positives + self._reported
         return loss * self._reported.clamp(min=1.0)

@@ -43,19 +43,22 @@ class MultiBoxHead(BaseDenseHead):
         bbox_coder: Config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
         matcher: Config of the matcher.
         loss_multibox: Config of the loss, which must take what the matcher gives.
-        predictor: ``'dense'`` for 3x3 convolutions, ``'pointwise'`` for 1x1 convolutions, ``'separable'`` for a 3x3 depthwise and
-            a 1x1 convolution, or a list of one of them per level.
-        use_sigmoid: Give a prior one sigmoid output per class and none for the background, as the focal losses want it, instead of
-            a softmax over classes and background.
+        predictor: ``'dense'`` for 3x3 convolutions, ``'pointwise'`` for 1x1 convolutions, ``'separable'`` for a 3x3
+            depthwise and a 1x1 convolution, or a list of one of them per level.
+        use_sigmoid: Give a prior one sigmoid output per class and none for the background, as the focal losses want it,
+            instead of a softmax over classes and background.
         background: Whether the background is the ``'last'`` output of a prior, as in MMDetection and by default, or the
-            ``'first'``, as in the original release. The labels of objects are 0..C-1 either way. Not with ``use_sigmoid``.
-        unused_outputs: Outputs of a prior, counted from 0 with the background, that are no class of the data: they take part in
-            the softmax and are never detected. torchvision's COCO models have one for each id that COCO skipped.
+            ``'first'``, as in the original release. The labels of objects are 0..C-1 either way. Not with
+            ``use_sigmoid``.
+        unused_outputs: Outputs of a prior, counted from 0 with the background, that are no class of the data: they take
+            part in the softmax and are never detected. torchvision's COCO models have one for each id that COCO
+            skipped.
         norm_cfg: Normalization after the depthwise convolution of a separable predictor.
         act_cfg: Activation after it.
         train_cfg: Accepted for MMDetection's detectors, which pass it; the components above hold all training settings.
-        test_cfg: ``score_thr`` (lowest score), ``nms_pre`` (best priors per class), ``nms=dict(type='nms', iou_threshold)`` per
-            class, ``max_per_img`` (best detections of an image), ``min_bbox_size`` (boxes must be larger, in pixels; -1 for all).
+        test_cfg: ``score_thr`` (lowest score), ``nms_pre`` (best priors per class), ``nms=dict(type='nms',
+            iou_threshold)`` per class, ``max_per_img`` (best detections of an image), ``min_bbox_size`` (boxes must be
+            larger, in pixels; -1 for all).
         init_cfg: Initialization.
 
     Raises:
@@ -95,7 +98,8 @@ class MultiBoxHead(BaseDenseHead):
         kinds = [predictor] * len(in_channels) if isinstance(predictor, str) else predictor
         if not len(in_channels) == len(num_priors) == len(kinds):
             raise ValueError(
-                f'levels do not agree: in_channels has {len(in_channels)}, prior_generator {len(num_priors)}, predictor {len(kinds)}'
+                f'levels do not agree: in_channels has {len(in_channels)}, prior_generator {len(num_priors)}, '
+                f'predictor {len(kinds)}'
             )
         layers = list(zip(in_channels, num_priors, kinds, strict=True))
         self.cls_convs = nn.ModuleList(
@@ -122,7 +126,8 @@ class MultiBoxHead(BaseDenseHead):
         if pairs != (self.loss_multibox.takes is PairTargets):
             given, remedy = ('pairs', 'ManyToManyLoss') if pairs else ('one object per prior', 'MultiBoxLoss')
             raise ValueError(
-                f'{matcher} gives {given}, which {loss} does not take; change matcher, or loss_multibox (to {remedy}, for example)'
+                f'{matcher} gives {given}, which {loss} does not take; change matcher, or loss_multibox (to {remedy}, '
+                'for example)'
             )
         if self.loss_multibox.activation != self.layout.activation:
             wanted = self.loss_multibox.activation == 'sigmoid'
@@ -131,8 +136,8 @@ class MultiBoxHead(BaseDenseHead):
     def init_weights(self) -> None:
         """Initialize as ``init_cfg`` says.
 
-        Sigmoid outputs start at a confidence of 0.01: at a half, the many background priors would dominate the loss of the first
-        iterations (arXiv 1708.02002, section 4.1).
+        Sigmoid outputs start at a confidence of 0.01: at a half, the many background priors would dominate the loss of
+        the first iterations (arXiv 1708.02002, section 4.1).
         """
         super().init_weights()
         if self.layout.activation == 'sigmoid':
@@ -146,8 +151,8 @@ class MultiBoxHead(BaseDenseHead):
             feats: Per level, ``(B, channels, H, W)``.
 
         Returns:
-            Class logits ``(B, A * K, H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell and K the outputs of
-            a prior: the C classes, the background unless ``use_sigmoid``, and the unused ones.
+            Class logits ``(B, A * K, H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell and K
+            the outputs of a prior (the C classes, the background unless ``use_sigmoid``, and the unused ones).
         """
         return (
             [conv(feat) for conv, feat in zip(self.cls_convs, feats, strict=True)],
@@ -179,7 +184,8 @@ class MultiBoxHead(BaseDenseHead):
             batch_gt_instances_ignore: Per image, the objects with an ignore flag.
 
         Returns:
-            ``loss_cls``, ``loss_bbox`` and what else the loss has, scalars, and ``num_positives``, by which they are divided.
+            ``loss_cls``, ``loss_bbox`` and what else the loss has, scalars, and ``num_positives``, by which they are
+            divided.
         """
         predictions = self.predictions(cls_scores, bbox_preds)
         with torch.no_grad():
@@ -227,8 +233,8 @@ class MultiBoxHead(BaseDenseHead):
             with_nms: Suppress overlapping boxes of a class.
 
         Returns:
-            Per image, ``bboxes`` (N, 4), clipped at the border of the image unless the coder's ``clip_border`` is off, ``scores``
-            (N,) and ``labels`` (N,), highest score first.
+            Per image, ``bboxes`` (N, 4), clipped at the border of the image unless the coder's ``clip_border`` is off,
+            ``scores`` (N,) and ``labels`` (N,), highest score first.
         """
         settings = self._settings(self.test_cfg or {} if cfg is None else cfg, with_nms)
         shapes = bbox_preds[0].new_tensor([meta['img_shape'][:2] for meta in batch_img_metas], dtype=torch.float32)

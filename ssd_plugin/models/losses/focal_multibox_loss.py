@@ -17,7 +17,7 @@ from .normalized_loss import NormalizedLoss
 
 @MODELS.register_module()
 class FocalMultiBoxLoss(NormalizedLoss):
-    """L = (L_focal + alpha L_loc) / N, N the number of matched priors in the batch, for a head with ``use_sigmoid=True``.
+    """L = (L_focal + alpha L_loc) / N, N the number of matched priors, for a head with ``use_sigmoid=True``.
 
     Args:
         gamma: Focusing exponent; the higher, the less an easy prior counts.

@@ -14,7 +14,7 @@ from .normalized_loss import NormalizedLoss
 
 @MODELS.register_module()
 class ManyToManyLoss(NormalizedLoss):
-    """L = (L_loc + L_conf + L_no-match) / N, N the number of pairs in the batch, for a head with a :class:`ManyToManyMatcher`.
+    """L = (L_loc + L_conf + L_no-match) / N, N the number of pairs, for a head with a :class:`ManyToManyMatcher`.
 
     Args:
         neg_pos_ratio: Negatives per pair, in each image.
@@ -30,6 +30,6 @@ class ManyToManyLoss(NormalizedLoss):
         self.beta = beta
 
     def forward(self, predictions: Predictions, targets: PairTargets) -> dict[str, Tensor]:
-        """Return ``loss_cls``, ``loss_no_match`` and ``loss_bbox``, ``loss_alpha`` if alpha is learned, and ``num_positives``."""
+        """Return ``loss_cls``, ``loss_no_match``, ``loss_bbox``, ``num_positives``, and ``loss_alpha`` if learned."""
         sums = many_to_many_loss(predictions, targets, self.neg_pos_ratio, self.beta)
         return self.normalized(sums.num_pairs, sums.bbox, loss_cls=sums.cls, loss_no_match=sums.no_match)

@@ -16,8 +16,9 @@ from .normalized_loss import NormalizedLoss
 class MultiBoxLoss(NormalizedLoss):
     """L = (L_conf + alpha L_loc) / N (SSD paper, equation 1), N the number of matched priors in the batch.
 
-    In distributed training N is the mean over ranks, so that the gradients, which are averaged too, are those of the whole batch.
-    Without a positive in the batch both losses are 0, or the mined background over 1 if ``negatives_if_empty`` is set.
+    In distributed training N is the mean over ranks, so that the gradients, which are averaged too, are those of the
+    whole batch. Without a positive in the batch both losses are 0, or the mined background over 1 if
+    ``negatives_if_empty`` is set.
 
     Args:
         neg_pos_ratio: Negatives per positive, in each image.
@@ -25,7 +26,8 @@ class MultiBoxLoss(NormalizedLoss):
         beta: Threshold between the L2 and L1 regimes of smooth L1.
         mining: ``'background'`` or ``'foreground'``; see :func:`ssd_plugin.ops.multibox_loss.multibox_loss`.
         negatives_if_empty: Negatives mined from an image without positives.
-        box_loss: ``'smooth_l1'``, ``'iou'``, ``'giou'``, ``'diou'`` or ``'ciou'``; see :mod:`ssd_plugin.ops.box_losses`.
+        box_loss: ``'smooth_l1'``, ``'iou'``, ``'giou'``, ``'diou'`` or ``'ciou'``; see
+            :mod:`ssd_plugin.ops.box_losses`.
     """
 
     def __init__(

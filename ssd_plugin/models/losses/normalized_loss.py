@@ -13,13 +13,14 @@ from ssd_plugin.ops.targets import PairTargets, PriorTargets
 class NormalizedLoss(nn.Module):
     """Sums over a batch, divided by its number of positives N, the mean over ranks in distributed training.
 
-    Subclasses compute the sums in ``forward(predictions, targets)`` and return :meth:`normalized`. Without a positive in the batch all
-    losses are 0, except for sums over negatives.
+    Subclasses compute the sums in ``forward(predictions, targets)`` and return :meth:`normalized`. Without a positive
+    in the batch all losses are 0, except for sums over negatives.
 
     Args:
-        alpha: Weight of the localization loss, or ``'learned'``: then alpha is a parameter that starts at 1, and -log(alpha) is
-            added, without which the loss would be least at alpha = 0 (weighting of tasks by their uncertainty, arXiv 1705.07115,
-            equation 10, with one task as the unit). It settles at 1 over the localization loss.
+        alpha: Weight of the localization loss, or ``'learned'``: then alpha is a parameter that starts at 1, and
+            -log(alpha) is added, without which the loss would be least at alpha = 0 (weighting of tasks by their
+            uncertainty, arXiv 1705.07115, equation 10, with one task as the unit). It settles at 1 over the
+            localization loss.
 
     Attributes:
         takes: Type of the targets that the loss takes.
@@ -49,7 +50,8 @@ class NormalizedLoss(nn.Module):
             others: Other losses by name, scalars.
 
         Returns:
-            ``others`` and ``loss_bbox`` divided by N, ``loss_alpha`` if alpha is learned, and ``num_positives``, which is N.
+            ``others`` and ``loss_bbox`` divided by N, ``loss_alpha`` if alpha is learned, and ``num_positives``, which
+            is N.
         """
         mean_positives = reduce_mean(num_positives.float())
         normalizer = mean_positives.clamp(min=1.0)

@@ -14,10 +14,11 @@ class Matcher(ABC):
 
     Args:
         iou_threshold: IoU from which (or above which, as the matcher says) a prior and an object match.
-        ignored: What becomes of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's crowds.
-            ``'match'`` trains on them like on any other (VOC, as the original release does), ``'exclude'`` takes no negatives
-            from them (COCO), ``'background'`` treats them as background.
-        ignored_iof: With ``'exclude'``, the fraction of a prior inside such an object from which the prior does not count.
+        ignored: What becomes of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's
+            crowds. ``'match'`` trains on them like on any other (VOC, as the original release does), ``'exclude'``
+            takes no negatives from them (COCO), ``'background'`` treats them as background.
+        ignored_iof: With ``'exclude'``, the fraction of a prior inside such an object from which the prior does not
+            count.
 
     Attributes:
         gives: Type of the result.

@@ -92,6 +92,6 @@ def test_losses_that_do_not_report_their_positives_are_refused():
     wrapper = PooledOptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0), accumulative_counts=2)
     with wrapper.optim_context(model):
         loss = model(torch.ones(1, 2)).sum()
-    with pytest.raises(TypeError, match='do not report num_positives'):
+    with pytest.raises(TypeError, match='num_positives, which the model'):
         wrapper.update_params(loss)
     assert not model._forward_hooks
