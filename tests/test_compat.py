@@ -206,7 +206,7 @@ def test_torchvision_that_does_not_fit_is_named_with_the_remedy(monkeypatch):
 
     monkeypatch.setattr(compat.importlib, 'import_module', fail)
     monkeypatch.setattr(torch, '__version__', '2.11.0')
-    with pytest.raises(ImportError, match=r'torch 2.11.0 and torchvision .* do not fit.*torchvision==0.26'):
+    with pytest.raises(ImportError, match=r'torch 2.11.0 and torchvision .* do not match.*torchvision==0.26'):
         compat.check_torch_pair()
 
 

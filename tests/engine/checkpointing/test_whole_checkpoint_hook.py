@@ -55,7 +55,7 @@ def test_the_only_whole_one_is_never_deleted(tmp_path, caplog):
         runner.train(2)
     assert runner.files() == ['iter_1.pth']
     assert (
-        f'iter_3.pth could not be saved: No space left on device. The last one is {tmp_path / "iter_1.pth"}; training goes on'
+        f'iter_3.pth could not be saved: No space left on device. The last one is {tmp_path / "iter_1.pth"}; training continues'
         in caplog.text
     )
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'iter_1.pth')
@@ -84,7 +84,9 @@ def test_a_last_checkpoint_that_cannot_be_saved_is_an_error(tmp_path):
     runner = Runner(tmp_path)
     runner.full = True
     runner.train(1)
-    with pytest.raises(UserError, match='iter_1.pth could not be saved: No space left on device. There is none before'):
+    with pytest.raises(
+        UserError, match='iter_1.pth could not be saved: No space left on device. There is no earlier one'
+    ):
         runner.hook.after_train(runner)
 
 

@@ -69,7 +69,7 @@ def test_a_step_that_is_not_finite_changes_nothing(value, tmp_path, caplog):
     assert (
         'iteration 2' in caplog.text
         and 'blood/7.jpg' in caplog.text
-        and 'the step is left out, the 1. so far' in caplog.text
+        and 'the step is skipped (1 so far)' in caplog.text
     )
     trainer.train(good())
     assert all(value.isfinite().all() for value in trainer.state()) and not torch.equal(trainer.state()[4], after[4])
@@ -94,7 +94,7 @@ def test_too_many_in_a_row_end_training_and_name_the_images(tmp_path):
     trainer.train(bad())
     trainer.train(bad())
     with pytest.raises(
-        UserError, match=r'iteration 6: 3 steps in a row, 5 in all.*blood/9.jpg.*learning rate.*nonfinite_iter_4.pth'
+        UserError, match=r'iteration 6: 3 steps in a row, 5 in total.*blood/9.jpg.*learning rate.*nonfinite_iter_4.pth'
     ):
         trainer.train(bad(), 'blood/9.jpg')
     assert all(value.isfinite().all() for value in trainer.state())
