@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -66,7 +67,7 @@ def replay_file(path: str | Path) -> Iterator[str]:
         yield f'    gradients that are not finite: {listed or "none"}'
 
 
-def replay_image(model: nn.Module, image: Tensor, sample: dict[str, Any]) -> ImageReplay:
+def replay_image(model: BaseDetector, image: Tensor, sample: dict[str, Any]) -> ImageReplay:
     """Run the forward and backward pass of one image by itself, with the running statistics of batch norm.
 
     Args:
@@ -82,7 +83,7 @@ def replay_image(model: nn.Module, image: Tensor, sample: dict[str, Any]) -> Ima
     with _watched_layers(model) as layers:
         losses = model.loss(batch['inputs'], batch['data_samples'])
     model.zero_grad()
-    sum(losses.values()).backward()
+    torch.stack(list(losses.values())).sum().backward()
     return ImageReplay(
         first_layer=layers[0] if layers else None,
         losses={name: value.item() for name, value in losses.items()},

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed
@@ -60,7 +60,9 @@ class PreemptionHook(Hook):
         if is_distributed():
             # A group on the CPU: the exchange does not wait for the GPUs.
             seconds = runner.cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 600)
-            self._group = torch.distributed.new_group(backend='gloo', timeout=timedelta(seconds=seconds))
+            group = torch.distributed.new_group(backend='gloo', timeout=timedelta(seconds=seconds))
+            # Every rank is a member.
+            self._group = cast(torch.distributed.ProcessGroup, group)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._signal = number

@@ -64,8 +64,9 @@ class WholeCheckpointHook(StepwiseCheckpointHook, CheckpointHook):
         reason = self._write(runner, path, meta)
         if reason is None:
             self.failure = None
-            for number in outdated if is_main_process() else ():
-                Path(self._path(number)).unlink(missing_ok=True)
+            if is_main_process():
+                for number in outdated:
+                    Path(self._path(number)).unlink(missing_ok=True)
             return
         self._record(runner, previous_path, previous_steps)
         remaining = f'The last one is {previous_path}' if previous_path else 'There is no earlier one'
@@ -93,8 +94,8 @@ class WholeCheckpointHook(StepwiseCheckpointHook, CheckpointHook):
         written = self._best_paths().values()
         best = {key: new or old for (key, old), new in zip(previous.items(), written)}
         self._set_best_paths(best)
-        for outdated in set(previous.values()) - set(best.values()) - {None}:
-            if is_main_process():
+        if is_main_process():
+            for outdated in {path for path in previous.values() if path} - set(best.values()):
                 Path(outdated).unlink(missing_ok=True)
 
     def _write(self, runner: Runner, path: str, meta: dict) -> str | None:

@@ -156,7 +156,7 @@ def all_finite(tensors: Sequence[Tensor]) -> Tensor:
     """
     if not tensors:
         return torch.tensor(True)
-    return torch.stack(list(torch._foreach_norm(tensors, float('inf')))).isfinite().all()
+    return torch.stack(list(torch._foreach_norm(list(tensors), float('inf')))).isfinite().all()
 
 
 def _image_name(sample: Any) -> str:
