@@ -412,9 +412,9 @@ def accumulation_steps(optim_wrapper: 'OptimWrapper | OptimWrapperDict') -> int:
     MMEngine (0.10.7, onedl 0.10.12) has no public name for it. An ``OptimWrapperDict`` has no such number: each of its
     wrappers steps by itself.
     """
-    from mmengine.optim import OptimWrapper
+    from mmengine.optim import OptimWrapperDict
 
-    return optim_wrapper._accumulative_counts if isinstance(optim_wrapper, OptimWrapper) else 1
+    return 1 if isinstance(optim_wrapper, OptimWrapperDict) else optim_wrapper._accumulative_counts
 
 
 def save_checkpoint_now(hook: 'CheckpointHook', runner: 'Runner') -> None:

@@ -81,8 +81,8 @@ def test_built_datasets_are_walked_like_their_configs(leaf):
 
 def test_mmengines_wrappers_are_walked(leaf):
     first, second = DATASETS.build(leaf), DATASETS.build(leaf)
-    built = RepeatDataset(ConcatDataset([first, second]), times=2)
-    assert [dataset for _, dataset in leaf_datasets(built)] == [first, second]
+    assert [dataset for _, dataset in leaf_datasets(ConcatDataset([first, second]))] == [first, second]
+    assert [dataset for _, dataset in leaf_datasets(RepeatDataset(first, times=2))] == [first]
 
 
 def test_data_root_moves_the_paths_below_it_and_no_others(tmp_path):
