@@ -1,7 +1,11 @@
-"""Everything that adapts a third-party package, in one file.
+"""Adaptations to third-party packages: the only file that uses private names of MMEngine, MMCV or MMDetection.
 
-``install()`` runs once, when ``ssd_plugin`` is imported. Each function says which package and which versions need it;
-a function whose condition does not hold changes nothing.
+:func:`install` runs once, when ``ssd_plugin`` is imported, and patches what the installed versions need; a patch whose
+condition does not hold changes nothing. The other functions, and one class, give public names to private ones, for the
+rest of the package to use. Each entry says which versions need it, and why.
+
+This file is imported before MMEngine, MMCV and MMDetection are known to be installed, so it imports them inside its
+functions.
 """
 
 import importlib
@@ -12,14 +16,28 @@ import pickle
 import sys
 import types
 import warnings
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import torch
+    from mmengine.hooks import CheckpointHook
+    from mmengine.model import MMDistributedDataParallel
+    from mmengine.optim import OptimWrapper, OptimWrapperDict
+    from mmengine.runner import IterBasedTrainLoop, Runner
+    from packaging.version import Version
+    from torch.utils.data import DataLoader
+else:
+    # The base class of a mixin at run time, see StepwiseCheckpointHook.
+    CheckpointHook = object
 
 CONFIG_SCOPE = 'ssd_plugin'
 MIN_TORCH = '2.6'
 
-# import name -> distribution -> (lowest, first version known to be too new, newest tested). The OneDL forks carry the same
-# import names under other distribution names.
+# Import name -> distribution -> (lowest version, first version known to be too new, newest version tested). The OneDL
+# forks have the same import names under other distribution names.
 TESTED_VERSIONS = {
     'mmengine': {'mmengine': ('0.10.7', '1.0', '0.10.7'), 'onedl-mmengine': ('0.10.12', '1.0', '0.10.12')},
     'mmcv': {
@@ -32,18 +50,19 @@ TESTED_VERSIONS = {
 INSTALL_HINT = 'pip install "mmengine==0.10.7" "mmcv-lite==2.1.0" "mmdet==3.3.0"   (or run: bash tools/setup_env.sh)'
 
 
-def _version(text: str) -> tuple:
+def _version(text: str) -> 'Version':
     from packaging.version import Version
 
     return Version(text)
 
 
 def check_torch_pair() -> None:
-    """torch and torchvision are built for each other; a pair that does not fit fails deep inside with
-    ``operator torchvision::nms does not exist``.
+    """Check that torch is recent enough and that torchvision was built for it.
+
+    A mismatched pair fails deep inside torchvision with ``operator torchvision::nms does not exist``.
 
     Raises:
-        ImportError: torch is older than 2.6, torchvision is missing, or the two do not fit.
+        ImportError: torch is older than 2.6, torchvision is missing, or the two do not match.
     """
     import torch
 
@@ -55,7 +74,7 @@ def check_torch_pair() -> None:
     remedy = 'Remedy: pip install --upgrade torch torchvision, both in one command'
     major, minor = (int(part) for part in torch.__version__.split('.')[:2])
     if major == 2 and minor < 14:
-        # 0.21 belongs to 2.6, and so on one by one; from 0.29 torchvision takes any torch >= 2.14.
+        # torchvision 0.21 belongs to torch 2.6, 0.22 to 2.7 and so on; 0.29 and later accept any torch >= 2.14.
         remedy += f', or to keep this torch: pip install "torchvision==0.{minor + 15}.*"'
     try:
         importlib.import_module('torchvision.ops')
@@ -66,15 +85,15 @@ def check_torch_pair() -> None:
     except (RuntimeError, ImportError, OSError, AttributeError) as error:
         found = importlib.metadata.version('torchvision')
         raise ImportError(
-            f'torch {torch.__version__} and torchvision {found} do not fit together: {error}. {remedy}'
+            f'torch {torch.__version__} and torchvision {found} do not match: {error}. {remedy}'
         ) from error
 
 
 def check_openmmlab_versions() -> None:
-    """MMEngine, MMCV and MMDetection must be there, within the range that the suite was run with.
+    """Check that MMEngine, MMCV and MMDetection are installed in supported versions; warn about untested newer ones.
 
     Raises:
-        ImportError: one is missing, or of a version known not to work.
+        ImportError: One is missing, or its version is known not to work.
     """
     for module, distributions in TESTED_VERSIONS.items():
         if importlib.util.find_spec(module) is None:
@@ -89,37 +108,48 @@ def check_openmmlab_versions() -> None:
             lowest, too_new, newest = distributions[name]
             if not _version(lowest) <= _version(version) < _version(too_new):
                 raise ImportError(
-                    f'{name} {version} is outside the range that ssd_plugin works with (>= {lowest}, < {too_new}). '
+                    f'{name} {version} is outside the range that ssd_plugin supports (>= {lowest}, < {too_new}). '
                     f'Remedy: pip install "{name}>={lowest},<{too_new}"'
                 )
             if _version(version) > _version(newest):
                 warnings.warn(
-                    f'{name} {version} is newer than {newest}, the newest that ssd_plugin was tested with', stacklevel=2
+                    f'{name} {version} is newer than {newest}, the newest version that ssd_plugin was tested with',
+                    stacklevel=2,
                 )
 
 
 class _OpsStandIn(types.ModuleType):
-    """Takes the place of ``mmcv._ext``, MMCV's compiled extension, where it was not built.
+    """Stand-in for ``mmcv._ext``, MMCV's compiled extension, where it was not built.
 
-    NMS goes to torchvision. Any other op can be looked up, as MMCV does for all of them at import, and says so when called.
+    NMS is torchvision's. Any other op can be looked up, as MMCV does with all of them when it is imported, but raises
+    when called.
     """
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name.startswith('__'):
             raise AttributeError(name)
 
-        def missing_op(*args, **kwargs):
+        def missing_op(*args: object, **kwargs: object) -> NoReturn:
             raise NotImplementedError(
-                f"the MMCV op '{name}' was called, but the installed mmcv has no compiled ops. Remedy: use a component that does "
-                'without it, or replace mmcv-lite by a compiled mmcv (pip uninstall mmcv-lite; pip install "mmcv==2.1.0")'
+                f"the MMCV op '{name}' was called, but the installed mmcv has no compiled ops. Remedy: use a component "
+                'that does not need it, or replace mmcv-lite with a compiled mmcv (pip uninstall mmcv-lite; '
+                'pip install "mmcv==2.1.0")'
             )
 
         missing_op.__name__ = name
         return missing_op
 
     @staticmethod
-    def nms(boxes, scores, iou_threshold: float, offset: int):
-        """``offset=1`` counts pixels inclusively, (x2 - x1 + 1): the same IoU as boxes whose far corner moves by 1."""
+    def nms(boxes: 'torch.Tensor', scores: 'torch.Tensor', iou_threshold: float, offset: int) -> 'torch.Tensor':
+        """Return the indices of the boxes that non-maximum suppression keeps, by descending score.
+
+        Args:
+            boxes: ``(N, 4)`` xyxy.
+            scores: ``(N, )``.
+            iou_threshold: IoU above which the lower-scoring box is suppressed.
+            offset: 1 where coordinates are inclusive, so that widths are x2 - x1 + 1. The IoU is then that of boxes
+                whose bottom-right corner is moved by 1.
+        """
         import torchvision
 
         if offset:
@@ -128,15 +158,18 @@ class _OpsStandIn(types.ModuleType):
 
     @staticmethod
     def get_compiler_version() -> str:
-        """Asked for by ``collect_env``, which logs the environment of every run."""
+        """Return a text for ``collect_env``, which logs the environment of every run."""
         return 'none (mmcv without compiled ops)'
 
     get_compiling_cuda_version = get_compiler_version
 
 
 def provide_mmcv_ops() -> None:
-    """Without compiled ops (mmcv-lite, the OneDL wheels, mmcv built with ``MMCV_WITH_OPS=0``) MMDetection fails at import with
-    ``No module named 'mmcv._ext'``. Compiled ops win where they exist and load."""
+    """Install a stand-in for MMCV's compiled ops where they are missing or do not load.
+
+    Without compiled ops (mmcv-lite, the OneDL wheels, mmcv built with ``MMCV_WITH_OPS=0``), MMDetection fails at import
+    with ``No module named 'mmcv._ext'``. Compiled ops are used where they load.
+    """
     try:
         importlib.import_module('mmcv._ext')
         return
@@ -144,31 +177,38 @@ def provide_mmcv_ops() -> None:
         if error.name != 'mmcv._ext':
             raise
     except ImportError as error:
-        warnings.warn(f"mmcv's compiled ops do not load and are not used: {error}", stacklevel=2)
+        warnings.warn(f'the compiled ops of mmcv do not load and are not used: {error}', stacklevel=2)
     stand_in = _OpsStandIn('mmcv._ext')
     # mmengine.utils.mmcv_full_available reads the spec.
     stand_in.__spec__ = ModuleSpec('mmcv._ext', None)
     sys.modules['mmcv._ext'] = stand_in
-    sys.modules['mmcv']._ext = stand_in
+    vars(sys.modules['mmcv'])['_ext'] = stand_in
 
 
 def allow_checkpoint_types() -> None:
-    """torch >= 2.6 reads checkpoints with ``weights_only=True`` and refuses MMEngine's own: the log history in them is of types
-    unknown to it. These types are data only, so the safe reader stays on."""
+    """Let PyTorch's safe reader accept the types in MMEngine's checkpoints.
+
+    torch >= 2.6 reads checkpoints with ``weights_only=True`` by default and refuses those of MMEngine (0.10.7, onedl
+    0.10.12), whose log history has types that it does not know. They hold data only, so allowing them keeps the reader
+    safe.
+    """
     import numpy as np
     import torch
     from mmengine.logging.history_buffer import HistoryBuffer
 
-    def history_buffer_method(owner, name):
-        # HistoryBuffer refers to its own statistics by getattr; the real one would let a file reach for anything.
-        if owner is HistoryBuffer and name in ('mean', 'max', 'min', 'current'):
-            return getattr(owner, name)
+    statistics = {name: vars(HistoryBuffer)[name] for name in ('mean', 'max', 'min', 'current')}
+
+    def history_buffer_method(owner: type, name: str) -> Callable[..., Any]:
+        # A pickled HistoryBuffer refers to its methods by getattr. The real getattr would let a file reach anything.
+        if owner is HistoryBuffer and name in statistics:
+            return statistics[name]
         raise pickle.UnpicklingError(f'Unsupported global: getattr({owner}, {name!r})')
 
-    multiarray = importlib.import_module('numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray')
-    # NumPy 2 moved these; a checkpoint has the name of the version that wrote it.
+    # NumPy 2 renamed numpy.core to numpy._core; a checkpoint contains the name in the version that wrote it.
+    numpy_core = 'numpy._core' if _version(np.__version__).major >= 2 else 'numpy.core'
+    functions = vars(importlib.import_module(f'{numpy_core}.multiarray'))
     arrays = [
-        (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
+        (functions[name], f'numpy.{core}.multiarray.{name}')
         for name in ('_reconstruct', 'scalar')
         for core in ('core', '_core')
     ]
@@ -179,26 +219,35 @@ def allow_checkpoint_types() -> None:
 
 
 def keep_weights_only() -> None:
-    """onedl-mmengine 0.10.12 reads a file that the safe reader refuses a second time with ``weights_only=False``, which runs
-    whatever code the file holds. The refusal stays a refusal."""
+    """Keep MMEngine from reading a checkpoint unsafely after PyTorch's safe reader has refused it.
+
+    onedl-mmengine 0.10.12 reads a refused file again with ``weights_only=False``, which runs whatever code the file
+    holds. MMEngine 0.10.7 has no such function.
+    """
     from mmengine.runner import checkpoint
 
-    load = getattr(checkpoint, '_safe_torch_load', None)
-    if load is not None:
-        checkpoint._safe_torch_load = lambda file, map_location=None, weights_only=True: load(
-            file, map_location=map_location, weights_only=weights_only
-        )
+    load = vars(checkpoint).get('_safe_torch_load')
+    if load is None:
+        return
+
+    def load_safely(file: Any, map_location: Any = None, weights_only: bool = True) -> Any:
+        return load(file, map_location=map_location, weights_only=weights_only)
+
+    vars(checkpoint)['_safe_torch_load'] = load_safely
 
 
 def resolve_config_names() -> None:
-    """``_base_ = 'ssd_plugin::ssd300_voc.py'``: MMEngine (0.10.7, onedl 0.10.12) resolves ``name::`` only for packages in its own
-    table, wants a folder in the path, and makes the name the registry scope of what it read. The components here live in
-    MMDetection's registries, so such a config is read as if it were a local one, which keeps the scope."""
+    """Let configs inherit from those of this package by name: ``_base_ = 'ssd_plugin::ssd300_voc.py'``.
+
+    MMEngine (0.10.7, onedl 0.10.12) resolves ``PACKAGE::`` only for packages in its own table, requires a folder in the
+    path, and makes the package the registry scope of the config. The components of this package are in MMDetection's
+    registries, so its configs are read like local ones, which leaves the scope as it is.
+    """
     from mmengine.config import Config
 
     original = Config._get_cfg_path
 
-    def get_cfg_path(cfg_path, filename):
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
         scope, separator, name = cfg_path.partition('::')
         if separator and scope == CONFIG_SCOPE:
             return str(config_path(name)), None
@@ -210,9 +259,11 @@ def resolve_config_names() -> None:
 def resolve_config_path(path: str, relative_to: str = '') -> str:
     """Return the file that a config name stands for.
 
+    MMEngine (0.10.7, onedl 0.10.12) has no public name for it.
+
     Args:
         path: Path of a config, or ``PACKAGE::NAME``.
-        relative_to: The config that names it in ``_base_``; empty for one that the user gave.
+        relative_to: Config whose ``_base_`` contains ``path``; empty if the user gave it.
     """
     from mmengine.config import Config
 
@@ -220,7 +271,10 @@ def resolve_config_path(path: str, relative_to: str = '') -> str:
 
 
 def base_files(path: str) -> list[str]:
-    """Return the configs that a config inherits directly, as its ``_base_`` writes them."""
+    """Return the configs that a config inherits directly, as written in its ``_base_``.
+
+    MMEngine (0.10.7, onedl 0.10.12) has no public name for it.
+    """
     from mmengine.config import Config
 
     return Config._get_base_files(path)
@@ -244,8 +298,11 @@ def config_path(name: str) -> Path:
 
 
 def replace_pkg_resources() -> None:
-    """MMEngine 0.10.7 looks packages up with ``pkg_resources``, which setuptools dropped in version 81 and new virtual
-    environments lack; ``_base_ = 'mmdet::...'`` fails there. ``importlib`` knows the same."""
+    """Let MMEngine find installed packages without ``pkg_resources``.
+
+    MMEngine 0.10.7 looks packages up with ``pkg_resources``, which setuptools dropped in version 81 and new virtual
+    environments lack, so that ``_base_ = 'mmdet::...'`` fails there. The replacements use ``importlib``.
+    """
     if importlib.util.find_spec('pkg_resources') is not None:
         return
     import mmengine.hub.hub
@@ -254,7 +311,7 @@ def replace_pkg_resources() -> None:
 
     modules = {package: module for module, package in MODULE2PACKAGE.items()}
 
-    def find(package):
+    def find(package: str) -> ModuleSpec | None:
         return importlib.util.find_spec(modules.get(package, package))
 
     def is_installed(package: str) -> bool:
@@ -268,25 +325,32 @@ def replace_pkg_resources() -> None:
 
     for name, replacement in (('is_installed', is_installed), ('get_installed_path', get_installed_path)):
         for module in (package_utils, mmengine.utils, mmengine.config.config, mmengine.hub.hub):
-            if hasattr(module, name):
-                setattr(module, name, replacement)
+            # Each module has imported the function by name, or does not use it.
+            if name in vars(module):
+                vars(module)[name] = replacement
 
 
 def start_gloo_without_gpu() -> None:
-    """MMEngine's launchers (0.10.7, onedl 0.10.12) call ``torch.cuda.set_device`` and wrap the model for a GPU. Without one,
-    the ``pytorch`` launcher starts a gloo group, and the model is wrapped for the CPU."""
+    """Let distributed training run without a GPU.
+
+    MMEngine's launchers (0.10.7, onedl 0.10.12) call ``torch.cuda.set_device`` and wrap the model for a GPU. Without a
+    GPU, the ``pytorch`` launcher starts a gloo group instead, and the model is wrapped for the CPU.
+    """
     import torch
     from mmengine.dist import utils as dist_utils
     from mmengine.runner import Runner
 
     start, wrap = dist_utils._init_dist_pytorch, Runner.wrap_model
 
-    def init_dist_pytorch(backend, init_backend='torch', **kwargs):
+    def init_dist_pytorch(backend: str, init_backend: str = 'torch', **kwargs: Any) -> None:
         if torch.cuda.is_available():
-            return start(backend, init_backend=init_backend, **kwargs)
-        return torch.distributed.init_process_group(backend='gloo', **kwargs)
+            start(backend, init_backend=init_backend, **kwargs)
+        else:
+            torch.distributed.init_process_group(backend='gloo', **kwargs)
 
-    def wrap_model(self, model_wrapper_cfg, model):
+    def wrap_model(
+        self: Runner, model_wrapper_cfg: dict | None, model: torch.nn.Module
+    ) -> 'torch.nn.Module | MMDistributedDataParallel':
         if self.distributed and not torch.cuda.is_available():
             defaults = dict(
                 type='MMDistributedDataParallel',
@@ -301,7 +365,7 @@ def start_gloo_without_gpu() -> None:
 
 
 def install() -> None:
-    """Check the versions and make every adaptation. Called once by ``import ssd_plugin``."""
+    """Check the versions and apply every patch. Called once by ``import ssd_plugin``."""
     check_torch_pair()
     check_openmmlab_versions()
     provide_mmcv_ops()
@@ -310,3 +374,85 @@ def install() -> None:
     resolve_config_names()
     replace_pkg_resources()
     start_gloo_without_gpu()
+
+
+def endless_batches(dataloader: 'DataLoader') -> Iterator[Any]:
+    """Return an iterator over a dataloader that starts again when it is exhausted.
+
+    It is the iterator that MMEngine's ``IterBasedTrainLoop`` (0.10.7, onedl 0.10.12) makes of its dataloader, for which
+    there is no public name.
+    """
+    from mmengine.runner.loops import _InfiniteDataloaderIterator
+
+    return _InfiniteDataloaderIterator(dataloader)
+
+
+def update_val_interval(loop: 'IterBasedTrainLoop') -> None:
+    """Set the validation interval of a loop to that of its next iteration, as its ``dynamic_intervals`` say.
+
+    MMEngine (0.10.7, onedl 0.10.12) does this inside ``IterBasedTrainLoop.run``, by a private method.
+    """
+    loop._decide_current_val_interval()
+
+
+def shared_seed(runner: 'Runner') -> int:
+    """Return the random seed that all ranks of a run have in common.
+
+    With ``randomness=dict(diff_rank_seed=True)``, MMEngine (0.10.7, onedl 0.10.12) adds the rank to ``runner.seed``,
+    and keeps the option in a private attribute.
+    """
+    from mmengine.dist import get_rank
+
+    return runner.seed - (get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0)
+
+
+def accumulation_steps(optim_wrapper: 'OptimWrapper | OptimWrapperDict') -> int:
+    """Return the number of iterations whose gradients are accumulated before a step of the optimizer.
+
+    MMEngine (0.10.7, onedl 0.10.12) has no public name for it. An ``OptimWrapperDict`` has no such number: each of its
+    wrappers steps by itself.
+    """
+    from mmengine.optim import OptimWrapperDict
+
+    return 1 if isinstance(optim_wrapper, OptimWrapperDict) else optim_wrapper._accumulative_counts
+
+
+def save_checkpoint_now(hook: 'CheckpointHook', runner: 'Runner') -> None:
+    """Save a checkpoint of the iteration or epoch that is ending, whatever the interval of the hook.
+
+    MMEngine (0.10.7, onedl 0.10.12) has no public name for it.
+    """
+    hook._save_checkpoint(runner)
+
+
+class StepwiseCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook`` with public names for the two methods that write files.
+
+    They can be overridden to write differently. MMEngine (0.10.7, onedl 0.10.12) calls both by private names. At run
+    time this is a mixin, to be named before ``CheckpointHook`` in the list of bases.
+    """
+
+    def write_checkpoint(self, runner: 'Runner', step: int, meta: dict) -> None:
+        """Write the checkpoint of a step, and delete those beyond ``max_keep_ckpts``.
+
+        Args:
+            runner: MMEngine's runner.
+            step: Number of the iteration or epoch, which names the file.
+            meta: Numbers of epoch and iteration, to be saved in the checkpoint.
+        """
+        super()._save_checkpoint_with_step(runner, step, meta)
+
+    def write_best_checkpoint(self, runner: 'Runner', metrics: dict[str, float]) -> None:
+        """Write the weights as the best so far where ``metrics`` say so, and delete the previous best.
+
+        Args:
+            runner: MMEngine's runner.
+            metrics: Results of the validation by name.
+        """
+        super()._save_best_checkpoint(runner, metrics)
+
+    def _save_checkpoint_with_step(self, runner: 'Runner', step: int, meta: dict) -> None:
+        self.write_checkpoint(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: 'Runner', metrics: dict[str, float]) -> None:
+        self.write_best_checkpoint(runner, metrics)

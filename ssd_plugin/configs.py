@@ -1,16 +1,26 @@
-"""Configs: reading them, moving their paths, and walking their datasets and pipeline steps."""
+"""Configs: reading them, moving their paths, and walking their datasets and pipeline steps.
+
+One walker serves the datasets of a config, which are dicts, and the objects that are built from it.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mmengine.config import Config, ConfigDict
 
 from ssd_plugin.compat import resolve_config_path
 from ssd_plugin.errors import UserError
 
+SPLITS = ('train', 'val', 'test')
 
-def read_config(path: str, options: dict | None = None) -> Config:
-    """Return a config file with ``--cfg-options`` merged in.
+# A dataset, or a step of a pipeline: its config, or an object of any class of the host's registries.
+Dataset = Any
+Transform = Any
+
+
+def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Return the config in a file with ``--cfg-options`` merged in.
 
     Args:
         path: Path of the file, or ``PACKAGE::NAME`` for a config that comes with a package, such as
@@ -18,7 +28,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
         options: Settings by dotted key. ``data_root`` moves every path of the config that lies below its ``data_root``.
 
     Raises:
-        UserError: The file is missing or wrong.
+        UserError: The file is missing or cannot be read.
     """
     try:
         cfg = Config.fromfile(resolve_config_path(path))
@@ -32,46 +42,126 @@ def read_config(path: str, options: dict | None = None) -> Config:
         if 'data_root' in options and old_root:
             new_root = os.path.join(options['data_root'], '')
             for key in cfg.keys():
-                cfg[key] = _rebase(cfg[key], old_root, new_root)
+                cfg[key] = _moved(cfg[key], old_root, new_root)
     return cfg
 
 
-def _rebase(value, old: str, new: str):
-    """Move every string below ``old`` below ``new``: a config computes its paths from data_root before options arrive."""
+def _moved(value: Any, old: str, new: str) -> Any:
+    """Return a value of a config with every string below the folder ``old`` moved to ``new``.
+
+    A config computes its paths from ``data_root`` when it is read, which is before the options are merged in.
+    """
     if isinstance(value, dict):
-        return ConfigDict({key: _rebase(item, old, new) for key, item in value.items()})
+        return ConfigDict({key: _moved(item, old, new) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return type(value)(_rebase(item, old, new) for item in value)
+        return type(value)(_moved(item, old, new) for item in value)
     if isinstance(value, str) and value.startswith(old):
         return new + value[len(old) :]
     return value
 
 
-def unwrapped(dataset) -> Iterator:
-    """The data sets inside wrappers (repeated, concatenated, mixed) that know their annotations."""
-    if hasattr(dataset, 'datasets'):
-        for child in dataset.datasets:
-            yield from unwrapped(child)
-    elif hasattr(dataset, 'dataset'):
-        yield from unwrapped(dataset.dataset)
-    elif hasattr(dataset, 'get_data_info'):
-        yield dataset
+def drop_pretrained(cfg: Any) -> None:
+    """Remove the checkpoints of pretrained weights (``init_cfg.checkpoint``) from the config of a model, in place."""
+    for part in _dicts(cfg):
+        init_cfg = part.get('init_cfg')
+        if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg:
+            part['init_cfg'] = None
 
 
-def leaf_datasets(dataset: dict, key: str) -> Iterator[tuple[str, dict]]:
-    """(config key, config) of the data sets inside wrappers."""
-    if 'datasets' in dataset:
-        for index, child in enumerate(dataset['datasets']):
-            yield from leaf_datasets(child, f'{key}.datasets.{index}')
-    elif 'dataset' in dataset:
-        yield from leaf_datasets(dataset['dataset'], f'{key}.dataset')
-    else:
-        yield key, dataset
+def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield all dicts inside a value of a config, outermost first."""
+    if isinstance(value, dict):
+        yield value
+        for item in list(value.values()):
+            yield from _dicts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _dicts(item)
 
 
-def configured_datasets(cfg: Config, splits: tuple[str, ...]) -> Iterator[tuple[str, dict]]:
-    """(config key, config) of the data sets of the splits, without their wrappers."""
+def leaf_datasets(dataset: Dataset, key: str = '') -> Iterator[tuple[str, Dataset]]:
+    """Yield the datasets inside wrappers such as ``ConcatDataset``, ``RepeatDataset`` or ``MultiImageMixDataset``.
+
+    Args:
+        dataset: Config of a dataset, or a built dataset.
+        key: Config key of ``dataset``.
+
+    Yields:
+        The config key and the dataset of each that wraps no other.
+    """
+    for node in _walk(dataset, key):
+        if not node.children:
+            yield node.key, node.dataset
+
+
+def datasets_of_splits(cfg: Config, splits: Sequence[str] = SPLITS) -> Iterator[tuple[str, Dataset]]:
+    """Yield the config key and the config of each dataset of some splits, without wrappers.
+
+    Args:
+        cfg: Complete config.
+        splits: Of ``'train'``, ``'val'`` and ``'test'``; those without a dataloader are skipped.
+    """
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')
         if loader:
             yield from leaf_datasets(loader['dataset'], f'{split}_dataloader.dataset')
+
+
+class PipelineStep(NamedTuple):
+    """A transform in the pipeline of a dataset.
+
+    Attributes:
+        transform: The transform, or its config.
+        source: Dataset from which a step that mixes images takes the others; ``None`` for the pipeline of a dataset
+            that wraps no other.
+    """
+
+    transform: Transform
+    source: Dataset | None
+
+
+def pipeline_steps(dataset: Dataset, first_only: bool = False) -> Iterator[PipelineStep]:
+    """Yield the steps of all pipelines of a dataset, those of the innermost dataset first.
+
+    Args:
+        dataset: Config of a dataset, or a built dataset, in wrappers or not.
+        first_only: Follow only the first of several concatenated datasets: these are the steps that its images pass
+            through, in order.
+    """
+    for node in _walk(dataset, first_only=first_only):
+        pipeline = _fields(node.dataset).get('pipeline') or ()
+        # A leaf has MMEngine's Compose, MultiImageMixDataset and configs have a list.
+        transforms = pipeline if isinstance(pipeline, Sequence) else vars(pipeline)['transforms']
+        source = node.children[0][1] if node.children else None
+        yield from (PipelineStep(transform, source) for transform in transforms)
+
+
+class _Node(NamedTuple):
+    """A dataset with its config key and the (key, dataset) pairs directly inside it; none inside a leaf."""
+
+    key: str
+    dataset: Dataset
+    children: list[tuple[str, Dataset]]
+
+
+def _walk(dataset: Dataset, key: str = '', first_only: bool = False) -> Iterator[_Node]:
+    """Yield a dataset and all datasets inside it, inner ones before their wrapper."""
+    fields, prefix = _fields(dataset), f'{key}.' if key else ''
+    if 'datasets' in fields:
+        children = [(f'{prefix}datasets.{index}', child) for index, child in enumerate(fields['datasets'])]
+        children = children[:1] if first_only else children
+    elif 'dataset' in fields:
+        children = [(f'{prefix}dataset', fields['dataset'])]
+    else:
+        children = []
+    for child_key, child in children:
+        yield from _walk(child, child_key, first_only)
+    yield _Node(key, dataset, children)
+
+
+def _fields(dataset: Dataset) -> Mapping[str, Any]:
+    """Return the settings of a dataset by name: its config, or the attributes of the object.
+
+    Wrappers keep what they wrap in attributes with the names of their config keys.
+    """
+    return dataset if isinstance(dataset, dict) else vars(dataset)

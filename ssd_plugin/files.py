@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, hashed, and checked before work begins that needs them."""
+"""Files: atomic writes, hashes, and checks of paths before the work that needs them."""
 
 import hashlib
 import os
@@ -10,19 +10,20 @@ from typing import BinaryIO
 
 from ssd_plugin.errors import UserError
 
-# A file that is being written lies beside its final place under this name.
+# Name of a file while it is being written, beside its final place.
 PART = '.{}.part'
 CHUNK = 1 << 20
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, flush it to the disk and rename it into place.
+    """Write a file beside its final place, flush it to the disk and rename it.
 
-    A reader sees the previous file or the complete new one, whatever interrupts the writer: a signal, a full disk, a power cut.
+    A reader sees the previous file or the complete new one, whatever interrupts the writer: a signal, a full disk or
+    a power cut.
 
     Args:
         path: File to write. Its folder must exist.
-        write: Receives the open binary file and writes the content.
+        write: Function that writes the content to the open binary file.
 
     Raises:
         OSError: The file cannot be written; nothing is left behind.
@@ -43,16 +44,16 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
 
 @contextmanager
 def folder_written_atomically(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, and rename it to ``folder`` once the block ends without an error.
+    """Provide an empty folder to fill, and rename it to ``folder`` when the block ends without an error.
 
     Args:
-        folder: Folder to make; its parents are made, too.
+        folder: Folder to create, with its parents.
 
     Yields:
-        The folder to write to, beside the final one. It is removed if the block fails.
+        The folder to write to, beside the final one; it is removed if the block fails.
 
     Raises:
-        OSError: It cannot be made or renamed, for example because ``folder`` exists and is not empty.
+        OSError: It cannot be created or renamed, for example because ``folder`` exists and is not empty.
     """
     part = folder.with_name(PART.format(folder.name))
     shutil.rmtree(part, ignore_errors=True)
@@ -65,7 +66,7 @@ def folder_written_atomically(folder: Path) -> Iterator[Path]:
 
 
 def remove_parts(folder: str | Path) -> list[Path]:
-    """Remove the unfinished files that killed writers have left in a folder, and return their paths."""
+    """Remove the unfinished files that killed processes have left in a folder, and return their paths."""
     parts = sorted(Path(folder).glob(PART.format('*')))
     for part in parts:
         part.unlink(missing_ok=True)
@@ -84,7 +85,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def md5_of(path: Path) -> str:
-    """Return the MD5 sum of a file as hexadecimal digits."""
+    """Return the MD5 checksum of a file in hexadecimal."""
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, 'rb') as file:
         while chunk := file.read(CHUNK):
@@ -93,28 +94,30 @@ def md5_of(path: Path) -> str:
 
 
 def is_local(path: str) -> bool:
-    """Return whether a path is a local file rather than an address such as ``http://`` or ``torchvision://``."""
+    """Return whether a path is a local file, not a URL such as ``http://...`` or ``torchvision://...``."""
     return '://' not in path
 
 
 def check_target(path: Path) -> None:
-    """Check that a file can be written: its folder exists, and it is not a folder itself.
+    """Check that the folder of a file to be written exists, and that the path is not a folder itself.
 
     Raises:
-        UserError: It cannot.
+        UserError: The file cannot be written.
     """
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(
-            f'{path} is a folder; name a file' if path.is_dir() else f'there is no folder {path.parent} to write to'
+            f'{path} is a folder; give the path of a file'
+            if path.is_dir()
+            else f'there is no folder {path.parent} to write to'
         )
 
 
 def check_checkpoint(path: str | None, option: str) -> None:
-    """Check that a checkpoint given by path exists.
+    """Check that a checkpoint file exists.
 
     Args:
-        path: Path of the file. Addresses (``http://``, ``torchvision://``) and ``None`` are left to the loader.
-        option: Where the user gave it, for the message.
+        path: Path of the file. URLs (``http://...``, ``torchvision://...``) and ``None`` are not checked.
+        option: Option in which the user gave it, for the message.
 
     Raises:
         UserError: There is no such file.
@@ -122,5 +125,5 @@ def check_checkpoint(path: str | None, option: str) -> None:
     if path and is_local(path) and not os.path.isfile(path):
         raise UserError(
             f'there is no checkpoint {path} ({option}). Training writes checkpoints to its work_dir as epoch_N.pth or '
-            'iter_N.pth, and the path of the newest to last_checkpoint'
+            'iter_N.pth, and the path of the newest to the file last_checkpoint'
         )

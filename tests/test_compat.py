@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import mmcv.ops
 import pytest
@@ -10,7 +11,9 @@ import torch
 import torchvision
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner.checkpoint import CheckpointLoader
+from torch.utils.data import DataLoader
 
 from ssd_plugin import compat
 from tests.support import ROOT, WHOLE_CONFIGS
@@ -23,7 +26,7 @@ def run_python(code, **options):
     return subprocess.run([sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True, **options)
 
 
-def test_mmdetection_imports_and_nms_is_torchvisions():
+def test_nms_of_mmcv_is_that_of_torchvision():
     boxes = torch.rand(50, 4) * 50
     boxes[:, 2:] += boxes[:, :2]
     scores = torch.rand(50)
@@ -32,28 +35,28 @@ def test_mmdetection_imports_and_nms_is_torchvisions():
 
 
 @needs_stand_in
-def test_nms_with_inclusive_pixels_counts_both_ends():
-    # 0..9 and 5..14 share 5 of 15 pixels when both ends count, 4 of 14 otherwise.
+def test_nms_with_offset_1_counts_pixels_inclusively():
+    # Intervals 0..9 and 5..14 share 5 of 15 pixels with inclusive ends, 4 of 14 otherwise.
     boxes, scores = torch.tensor([[0.0, 0.0, 9.0, 0.0], [5.0, 0.0, 14.0, 0.0]]), torch.tensor([0.9, 0.8])
     assert len(mmcv.ops.nms(boxes, scores, 0.32, offset=1)[1]) == 1
     assert len(mmcv.ops.nms(boxes, scores, 0.34, offset=1)[1]) == 2
 
 
 @needs_stand_in
-def test_other_op_names_itself_and_the_remedy():
+def test_a_missing_op_raises_with_its_name_and_a_remedy():
     with pytest.raises(NotImplementedError, match="'roi_align_forward'.*mmcv==2.1.0"):
         sys.modules['mmcv._ext'].roi_align_forward(1)
 
 
 @needs_stand_in
-def test_environment_report_works():
+def test_the_environment_report_works_without_compiled_ops():
     from mmdet.utils import collect_env
 
     assert 'MMDetection' in collect_env()
 
 
-def test_compiled_ops_win_where_they_exist():
-    # A module of that name stands for compiled ops.
+def test_compiled_ops_are_used_where_they_exist():
+    # A module of that name in place of compiled ops.
     result = run_python(
         """
         import sys, types, importlib.machinery, importlib.util
@@ -73,7 +76,7 @@ def test_compiled_ops_win_where_they_exist():
     assert result.returncode == 0, result.stderr
 
 
-def test_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
+def test_a_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
     import numpy as np
 
     history = HistoryBuffer([1.0, 2.0, 3.0], [1, 1, 1])
@@ -85,12 +88,12 @@ def test_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
 
 
 @pytest.mark.parametrize('core', ['core', '_core'])
-def test_arrays_written_by_either_numpy_load(core, tmp_path):
+def test_arrays_written_by_numpy_1_and_2_load(core, tmp_path):
     import numpy as np
 
     path = tmp_path / 'array.pth'
     torch.save(dict(array=np.arange(3.0)), path, _use_new_zipfile_serialization=False)
-    # Pickle protocol 2 ends a module's name by a newline, so that one can stand in the other's place.
+    # Pickle protocol 2 terminates the name of a module with a newline, so it can be replaced by a longer one.
     content = path.read_bytes()
     written = b'numpy._core' if b'numpy._core' in content else b'numpy.core'
     path.write_bytes(content.replace(written, f'numpy.{core}'.encode()))
@@ -113,7 +116,7 @@ class RunsCode:
         lambda marker: RunsCode(getattr, dict, 'fromkeys'),
     ],
 )
-def test_checkpoint_that_runs_code_is_refused_on_both_stacks(make, tmp_path):
+def test_a_checkpoint_that_runs_code_is_refused(make, tmp_path):
     marker = tmp_path / 'ran'
     path = tmp_path / 'evil.pth'
     torch.save(dict(state_dict=make(str(marker))), path)
@@ -123,25 +126,25 @@ def test_checkpoint_that_runs_code_is_refused_on_both_stacks(make, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['ssd300_voc.py', '_base_/default_runtime.py'])
-def test_config_outside_the_repository_inherits_by_name(name, tmp_path):
+def test_a_config_outside_the_repository_inherits_by_name(name, tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(
         f"_base_ = 'ssd_plugin::{name}'\ndefault_hooks = dict(logger=dict(interval=7))\nhooks = _base_.custom_hooks\n"
     )
     cfg = Config.fromfile(path)
     assert cfg.default_hooks.logger.type == 'LoggerHook' and cfg.default_hooks.logger.interval == 7
-    # A scope would send the lookup of the components to a registry that does not exist.
+    # With a scope, components would be looked up in a registry that does not exist.
     assert '_scope_' not in str(cfg._cfg_dict) and cfg.default_scope == 'mmdet'
 
 
-def test_unknown_config_name_lists_those_that_there_are(tmp_path):
+def test_an_unknown_config_name_is_an_error_that_lists_the_known_ones(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text("_base_ = 'ssd_plugin::ssd299_voc.py'\n")
     with pytest.raises(FileNotFoundError, match='ssd300_voc.py'):
         Config.fromfile(path)
 
 
-def test_package_carries_every_config_and_tool():
+def test_the_package_contains_every_config_and_tool():
     mim = ROOT / 'ssd_plugin/.mim'
     assert all((mim / 'configs' / name).is_file() for name in WHOLE_CONFIGS)
     assert (mim / 'tools/train.py').is_file()
@@ -181,36 +184,54 @@ def versions(monkeypatch, **changed):
 
 
 @pytest.mark.parametrize('version', ['3.1.0', '4.0.1'])
-def test_version_that_cannot_work_is_named_with_the_remedy(monkeypatch, version):
+def test_an_unsupported_version_is_an_error_with_a_remedy(monkeypatch, version):
     versions(monkeypatch, mmdet=version)
     with pytest.raises(ImportError, match=rf'mmdet {version}.*Remedy'):
         compat.check_openmmlab_versions()
 
 
-def test_version_newer_than_tested_is_a_warning(monkeypatch):
+def test_a_version_newer_than_tested_is_a_warning(monkeypatch):
     versions(monkeypatch, mmdet='3.9.0')
     with pytest.warns(UserWarning, match='mmdet 3.9.0'):
         compat.check_openmmlab_versions()
 
 
-def test_missing_package_is_named_with_the_remedy(monkeypatch):
+def test_a_missing_package_is_an_error_with_a_remedy(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ImportError, match='mmengine is not installed.*Remedy'):
         compat.check_openmmlab_versions()
 
 
-def test_torchvision_that_does_not_fit_is_named_with_the_remedy(monkeypatch):
+def test_a_torchvision_that_does_not_match_torch_is_an_error_with_a_remedy(monkeypatch):
 
     def fail(name):
         raise RuntimeError('operator torchvision::nms does not exist')
 
     monkeypatch.setattr(compat.importlib, 'import_module', fail)
     monkeypatch.setattr(torch, '__version__', '2.11.0')
-    with pytest.raises(ImportError, match=r'torch 2.11.0 and torchvision .* do not fit.*torchvision==0.26'):
+    with pytest.raises(ImportError, match=r'torch 2.11.0 and torchvision .* do not match.*torchvision==0.26'):
         compat.check_torch_pair()
 
 
-def test_old_torch_is_refused(monkeypatch):
+def test_an_old_torch_is_an_error(monkeypatch):
     monkeypatch.setattr(torch, '__version__', '2.5.1')
     with pytest.raises(ImportError, match='torch >= 2.6'):
         compat.check_torch_pair()
+
+
+@pytest.mark.parametrize('options, expected', [({}, 5), (dict(diff_rank_seed=True), 2)])
+def test_the_seed_that_ranks_share_is_without_the_rank(options, expected, monkeypatch):
+    monkeypatch.setattr('mmengine.dist.get_rank', lambda: 3)
+    assert compat.shared_seed(SimpleNamespace(seed=5, _randomness_cfg=options)) == expected
+
+
+def test_accumulation_steps_are_those_of_the_optimizer_wrapper():
+    wrapper = OptimWrapper(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), accumulative_counts=4)
+    assert compat.accumulation_steps(wrapper) == 4
+    # The wrappers inside accumulate, each by itself.
+    assert compat.accumulation_steps(OptimWrapperDict(a=wrapper)) == 1
+
+
+def test_endless_batches_begin_again():
+    batches = compat.endless_batches(DataLoader([1, 2, 3], batch_size=2))
+    assert [next(batches).tolist() for _ in range(4)] == [[1, 2], [3], [1, 2], [3]]

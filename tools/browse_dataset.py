@@ -20,7 +20,7 @@ from ssd_plugin.analysis.sample_sheets import contact_sheet, stages
 from ssd_plugin.cli.arguments import at_least_one
 from ssd_plugin.cli.data_paths import check_data_paths
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
-from ssd_plugin.configs import read_config, unwrapped
+from ssd_plugin.configs import leaf_datasets, read_config
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_target
 
@@ -61,7 +61,7 @@ def main() -> None:
         if args.stages is None:
             image = contact_sheet(dataset, np.random.permutation(len(dataset))[: args.number].tolist(), args.columns)
         else:
-            first = next(unwrapped(dataset))
+            _, first = next(leaf_datasets(dataset))
             if not 0 <= args.stages < len(first):
                 raise UserError(f'--stages {args.stages}: there are images 0 to {len(first) - 1}')
             image = stages(dataset, args.stages, args.seed)

@@ -9,7 +9,6 @@ Ends with status 0 when training is safe, 1 when it would stop or learn what is 
 import argparse
 import re
 import shutil
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from mmengine.registry import init_default_scope
 from ssd_plugin.analysis import dataset_issues, dataset_sources, prior_coverage
 from ssd_plugin.analysis.image_scan import read_all
 from ssd_plugin.cli.data_paths import check_data_paths
+from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets.annotations.paused_gc import without_gc
 from ssd_plugin.datasets.annotations.records import KINDS, LEFT_OUT, NOTE, UNSAFE, Annotations, Fault
@@ -133,7 +133,7 @@ def write_copies(checked: list[tuple[Path, Annotations]], target: Path) -> None:
     print(f'\na repaired copy of the annotation is in {target}')
 
 
-def main() -> bool:
+def main() -> int:
     args = parse_args()
     init_default_scope('mmdet')
     check_target(args.picture)
@@ -167,14 +167,9 @@ def main() -> bool:
     safe = is_safe(found, pictures, boxes)
     notes = sum(KINDS[fault.kind] == NOTE for fault in found)
     print(f'\ntraining is {"safe" if safe else "NOT safe"}; faults: {len(found) - notes}, notes: {notes}')
-    return safe
+    return 0 if safe else 1
 
 
 if __name__ == '__main__':
-    try:
-        with without_gc():
-            safe = main()
-        sys.exit(0 if safe else 1)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+    with without_gc():
+        exit_on_user_error(main, error_status=2)

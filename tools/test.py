@@ -24,18 +24,20 @@ from ssd_plugin.files import check_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Evaluate a detector.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='write the detections to this file (.pkl), for evaluation offline')
+    parser.add_argument('--out', help='write the detections to this .pkl file, for offline evaluation')
     parser.add_argument('--show', action='store_true', help='show the detections in a window')
-    parser.add_argument('--show-dir', help='draw the detections to work_dir/TIMESTAMP/SHOW_DIR')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds between pictures, with --show')
+    parser.add_argument('--show-dir', help='save images with the detections to work_dir/TIMESTAMP/SHOW_DIR')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds between images, with --show')
     add_run_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
+    """Evaluate a checkpoint on the test data of a config."""
     args = parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: the file must end in .pkl or .pickle')
@@ -54,5 +56,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    # torchrun shows the error of the rank that failed first.
+    # For torchrun, which shows the error of the rank that failed first.
     exit_on_user_error(record(main))

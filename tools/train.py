@@ -3,12 +3,11 @@
 python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CHECKPOINT]]
                       [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
 
-On SIGTERM or SIGUSR1 it finishes the iteration, saves a checkpoint and exits with status 75.
+On SIGTERM or SIGUSR1, finish the iteration, save a checkpoint and exit with status 75.
 """
 
 import argparse
 import os
-import sys
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 
@@ -23,12 +22,13 @@ from ssd_plugin.cli.arguments import add_run_arguments
 from ssd_plugin.cli.config_lineage import describe
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.cli.run_config import load_config, resume_from
-from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
+from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS, PreemptionHook
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Train a detector.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
     parser.add_argument(
@@ -36,24 +36,25 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='float16',
         choices=['float16', 'bfloat16'],
-        help='train with automatic mixed precision; float16 without a value',
+        help='train with automatic mixed precision (float16 without a value)',
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate to the batch size by the config's auto_scale_lr",
+        help='scale the learning rate to the batch size as auto_scale_lr of the config says',
     )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='resume from this checkpoint, or without a value from the newest in the work dir that is whole',
+        help='resume from this checkpoint; without a value, from the newest intact one in the work directory',
     )
     add_run_arguments(parser)
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int:
+    """Train, and return the exit status: 75 if a signal has ended the run."""
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = load_config(args, ('train', 'val'))
@@ -64,7 +65,7 @@ def main() -> None:
     elif args.amp:
         if get_device() == 'cpu':
             raise UserError(
-                '--amp trains in float16, on a GPU only, and there is none here; --amp bfloat16 trains on a CPU too'
+                '--amp trains in float16, which needs a GPU, and none was found; --amp bfloat16 also works on a CPU'
             )
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('dtype', args.amp)
@@ -80,10 +81,10 @@ def main() -> None:
         for note in notes:
             runner.logger.warning(note)
         runner.train()
-    if any(getattr(hook, 'preempted', False) for hook in runner.hooks):
-        sys.exit(PREEMPTED_STATUS)
+    preempted = any(isinstance(hook, PreemptionHook) and hook.preempted for hook in runner.hooks)
+    return PREEMPTED_STATUS if preempted else 0
 
 
 if __name__ == '__main__':
-    # torchrun shows the error of the rank that failed first.
+    # For torchrun, which shows the error of the rank that failed first.
     exit_on_user_error(record(main))

@@ -8,7 +8,7 @@ from mmdet.datasets import WIDERFaceDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
-from ssd_plugin.configs import configured_datasets
+from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.datasets.annotations import coco, tutorial_lists, voc
 from ssd_plugin.datasets.annotations.records import Annotations
 from ssd_plugin.datasets.tutorial_lists import JsonListsDataset
@@ -70,7 +70,7 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
         UnknownLayout: one is in none of the formats.
     """
     seen = set()
-    for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
+    for key, dataset in datasets_of_splits(cfg):
         root, prefix = Path(dataset.get('data_root') or ''), dataset.get('data_prefix') or {}
         if hasattr(DATASETS.get(dataset['type']), 'COCOAPI'):
             name, read = root / dataset['ann_file'], partial(coco.read, folder=root / prefix.get('img', ''))
@@ -93,7 +93,7 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
 
 def classes_of(cfg: Config) -> tuple[str, ...] | None:
     """Names of the classes that a config trains, if it says them."""
-    return _classes(next(configured_datasets(cfg, ('train',)))[1])
+    return _classes(next(datasets_of_splits(cfg, ('train',)))[1])
 
 
 def _classes(dataset: dict) -> tuple[str, ...] | None:

@@ -7,12 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmdet.datasets import MultiImageMixDataset
 from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
-from ssd_plugin.configs import unwrapped
+from ssd_plugin.configs import leaf_datasets, pipeline_steps
 from ssd_plugin.datasets.transforms import FusedSSDAugment
 
 # Pixels of the height that a picture is shown with, and above it for its title.
@@ -55,7 +54,7 @@ def stages(dataset, index: int, seed: int) -> Tensor:
         ``(3, H, W)`` uint8, red first.
     """
     np.random.seed(seed)
-    leaf = next(unwrapped(dataset))
+    _, leaf = next(leaf_datasets(dataset))
     results, pictures, meta = leaf.get_data_info(index), [], leaf.metainfo
 
     def show(shown: dict, title: str) -> None:
@@ -63,7 +62,7 @@ def stages(dataset, index: int, seed: int) -> Tensor:
         labels = shown['gt_bboxes_labels'].tolist() if len(boxes) else []
         pictures.append(picture(_as_tensor(shown['img']), boxes, labels, meta, title))
 
-    for step, others in _steps(dataset):
+    for step, others in pipeline_steps(dataset, first_only=True):
         if isinstance(step, FusedSSDAugment):
             before, state = dict(results), np.random.get_state()
             results = _with_pixels(before)
@@ -90,17 +89,6 @@ def stages(dataset, index: int, seed: int) -> Tensor:
         if 'img' in results:
             show(results, type(step).__name__)
     return _grid(pictures, len(pictures))
-
-
-def _steps(dataset) -> list[tuple]:
-    """(step, data set that it takes other images from) of all pipelines, the innermost first."""
-    if isinstance(dataset, MultiImageMixDataset):
-        return _steps(dataset.dataset) + [(step, dataset.dataset) for step in dataset.pipeline]
-    if hasattr(dataset, 'datasets'):
-        return _steps(dataset.datasets[0])
-    if hasattr(dataset, 'dataset'):
-        return _steps(dataset.dataset)
-    return [(step, None) for step in dataset.pipeline.transforms]
 
 
 def _with_pixels(results: dict) -> dict:

@@ -1,1 +1,1 @@
-"""What the command-line tools share: arguments, checks before a run, errors as one line."""
+"""What the command-line tools share: arguments, checks before a run, and errors as one line."""

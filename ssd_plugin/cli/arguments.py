@@ -1,4 +1,4 @@
-"""Command-line arguments that the tools share."""
+"""Command-line arguments that several tools share."""
 
 import argparse
 
@@ -6,26 +6,26 @@ from mmengine.config import DictAction
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that MMDetection's users know, common to training and testing."""
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; work_dirs/CONFIG by default')
+    """Add the arguments common to training and testing, named as in MMDetection's tools."""
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='override settings of the config as key=value; a list as key="[a,b]" or key=a,b. data_root=FOLDER moves every path '
-        'that lies below the data_root of the config',
+        help='override settings of the config as key=value; a list as key="[a,b]" or key=a,b. data_root=FOLDER moves '
+        'every path below the data_root of the config',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    # torch.distributed passes --local-rank where it does not set the variable.
+    # torch.distributed passes --local-rank where it does not set the environment variable LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def at_least_one(text: str) -> int:
-    """For arguments that are numbers of something.
+    """Convert the text of an argument that is a positive integer.
 
     Raises:
-        argparse.ArgumentTypeError: it is no such number.
+        argparse.ArgumentTypeError: It is not.
     """
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
+        raise argparse.ArgumentTypeError(f'{text!r} is not an integer of 1 or more')
     return int(text)

@@ -1,24 +1,25 @@
-"""Which recipe a config is, in words: the comment at its head, and what it inherits."""
+"""A description of a config in words: the comment at its head, and the configs that it inherits."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from ssd_plugin.compat import base_files, resolve_config_path
 
 
 def describe(path: str) -> list[str]:
-    """Lines for people: the config, its head, and its bases below it, each further in than what inherits it.
+    """Return a description of a config, in lines: its path, its head, and its bases as an indented tree.
 
     Args:
-        path: of the config, or ``PACKAGE::NAME``.
+        path: Path of the config, or ``PACKAGE::NAME``.
     """
     resolved = resolve_config_path(path)
-    lines = [f'recipe: {path}', *(f'  {line}' for line in head(Path(resolved))), 'it inherits:']
-    bases = list(_bases(resolved, 1))
-    return lines + bases if bases else lines[:-1]
+    lines = [f'recipe: {path}', *(f'  {line}' for line in head(Path(resolved)))]
+    bases = list(_bases(resolved, depth=1))
+    return [*lines, 'it inherits:', *bases] if bases else lines
 
 
 def head(path: Path) -> list[str]:
-    """The comment that a config begins with, without its signs; nothing where there is none, or the file is no Python."""
+    """Return the lines of the comment at the top of a config without ``#``; none if it is not a Python file."""
     found = []
     for line in path.read_text(encoding='utf-8').splitlines() if path.suffix == '.py' else ():
         if not line.startswith('#'):
@@ -27,9 +28,8 @@ def head(path: Path) -> list[str]:
     return found
 
 
-def _bases(path: str, depth: int):
+def _bases(path: str, depth: int) -> Iterator[str]:
+    """Yield the bases of a config as its ``_base_`` writes them, each followed by its own bases, indented further."""
     for base in base_files(path):
-        resolved = resolve_config_path(base, path)
-        # Relative to who inherits it, as written there.
         yield '  ' * depth + base
-        yield from _bases(resolved, depth + 1)
+        yield from _bases(resolve_config_path(base, path), depth + 1)

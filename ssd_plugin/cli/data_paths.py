@@ -1,30 +1,31 @@
-"""Check before a run that the folders and files of its data exist."""
+"""A check before a run that the folders and files of its data exist."""
 
 import os
+from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from ssd_plugin.configs import configured_datasets
+from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import is_local
 
 DATA_REMEDY = 'Set the folder with --cfg-options data_root=FOLDER, or get VOC and COCO with tools/prepare_data.py.'
 
 
-def check_data_paths(cfg: Config, splits: tuple[str, ...]) -> None:
-    """The folders and annotation files that the config names must exist.
+def check_data_paths(cfg: Config, splits: Sequence[str]) -> None:
+    """Check that the folders and annotation files that a config names exist.
 
     Args:
-        cfg: a whole config.
-        splits: of ``'train'``, ``'val'``, ``'test'``.
+        cfg: Complete config.
+        splits: Splits to check, of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
-        UserError: the first that does not, with its key and what to do.
+        UserError: One is missing; the message names the first, its config key and a remedy.
     """
-    for key, dataset in configured_datasets(cfg, splits):
+    for key, dataset in datasets_of_splits(cfg, splits):
         root = dataset.get('data_root') or ''
         if root and is_local(root) and not os.path.isdir(root):
-            raise UserError(f'the data set is missing: there is no folder {root} ({key}.data_root). {DATA_REMEDY}')
+            raise UserError(f'the dataset is missing: there is no folder {root} ({key}.data_root). {DATA_REMEDY}')
         paths = [('ann_file', dataset.get('ann_file') or '')]
         paths += [(f'data_prefix.{name}', prefix) for name, prefix in (dataset.get('data_prefix') or {}).items()]
         for name, value in paths:

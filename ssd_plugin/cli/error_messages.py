@@ -1,4 +1,4 @@
-"""Errors for people: one message that names the path, the config key and what to do, where a traceback would say less."""
+"""Errors as one line that names the path, the config key and the remedy, where a traceback would say less."""
 
 import json
 import os
@@ -13,39 +13,55 @@ from urllib.error import URLError
 
 from mmengine.config import Config
 
-from ssd_plugin.configs import configured_datasets
-from ssd_plugin.engine.checkpointing.checkpoint_integrity import what_could_run
+from ssd_plugin.configs import datasets_of_splits
+from ssd_plugin.engine.checkpointing.checkpoint_integrity import refused_code
 from ssd_plugin.errors import UnusableData, UserError
 
 from .data_paths import DATA_REMEDY
 
-# What gloo and NCCL say when a peer is gone, or does not answer within the timeout.
+# Texts of gloo and NCCL when a peer is gone, or does not answer within the timeout.
 _LOST_RANK = re.compile(
-    r'Connection (?:closed|reset|refused) by peer|Connection reset|Timed out waiting|wait timeout|Broken pipe|NCCL (?:error|communicator)|'
-    r'remote (?:process|error)|Watchdog caught|Application timeout',
+    r'Connection (?:closed|reset|refused) by peer|Connection reset|Timed out waiting|wait timeout|Broken pipe|'
+    r'NCCL (?:error|communicator)|remote (?:process|error)|Watchdog caught|Application timeout',
     re.IGNORECASE,
 )
 
 
-def exit_on_user_error(main: Callable[[], None]) -> None:
-    """Run ``main``; a :class:`UserError` ends the program with its message and status 1."""
+def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) -> None:
+    """Run the main function of a tool, and exit.
+
+    A :class:`UserError` is printed to stderr as ``error: MESSAGE``, without a traceback.
+
+    Args:
+        main: Main function; it may return an exit status.
+        error_status: Exit status after a :class:`UserError`.
+
+    Raises:
+        SystemExit: With the status of ``main``, if that is not 0 or ``None``, or with ``error_status``.
+    """
     try:
-        main()
+        status = main()
     except UserError as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr)
+        status = error_status
+    if status:
+        sys.exit(status)
 
 
 @contextmanager
 def explained(cfg: Config, checkpoint: str | None = None) -> Iterator[None]:
-    """Turn the errors that bad data and bad files cause, deep in MMEngine, MMDetection or a worker, into :class:`UserError`.
+    """Convert errors that bad data and files cause deep inside MMEngine, MMDetection or a worker to :class:`UserError`.
 
     Args:
-        cfg: the config that runs.
-        checkpoint: what is being loaded, for the message about a damaged file.
+        cfg: Config of the run.
+        checkpoint: Checkpoint being loaded, for the message about a damaged file.
+
+    Raises:
+        UserError: An error inside the block could be explained; others are raised as they are.
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever is not recognised is raised again
+    except Exception as error:
         message = _explain(error, cfg, checkpoint)
         if message is None:
             raise
@@ -53,70 +69,87 @@ def explained(cfg: Config, checkpoint: str | None = None) -> Iterator[None]:
 
 
 def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | None:
+    """Return a message for the user, or ``None`` for an error of another kind."""
     text = str(error)
     if isinstance(error, URLError):
         return (
-            f'the weights that the model starts from could not be downloaded: {error.reason}. The config names them in an '
-            'init_cfg; give the path of a copy as its checkpoint, say model.backbone.init_cfg.checkpoint=FILE, or train from '
-            'scratch with model.backbone.init_cfg=None'
+            f'the pretrained weights could not be downloaded: {error.reason}. The config names them in an init_cfg; '
+            'set its checkpoint to the path of a copy, for example model.backbone.init_cfg.checkpoint=FILE, or train '
+            'from scratch with model.backbone.init_cfg=None'
         )
     if isinstance(error, UnusableData):
-        # A loader's worker sends its traceback as the message.
-        return text.split('UnusableData: ')[-1].strip() + '. tools/check_dataset.py says what is wrong, and where'
+        # The message of an error in a dataloader's worker is the traceback there.
+        reason = text.split('UnusableData: ')[-1].strip()
+        return f'{reason}. tools/check_dataset.py shows what is wrong, and where'
     if isinstance(error, RuntimeError) and int(os.environ.get('WORLD_SIZE', 1)) > 1 and _LOST_RANK.search(text):
-        reason = next((line for line in text.splitlines() if _LOST_RANK.search(line)), '')
-        return (
-            f'rank {os.environ.get("RANK")} of {os.environ["WORLD_SIZE"]} has lost another rank, which died, hangs, or whose '
-            f'machine cannot be reached: {reason.strip()}. The job ends; --resume goes on from the newest checkpoint. Why that rank '
-            'ended is in what it printed last'
-        )
-    missing = re.search(r"No such file or directory: '([^']+)'", text)
+        return _lost_rank(text)
     if isinstance(error, FileNotFoundError):
+        missing = re.search(r"No such file or directory: '([^']+)'", text)
         if not missing:
             return text
         path = missing.group(1)
-        return f'{path} is missing, although {_source(cfg, path)} lists it. Restore the file or take it off the list. {DATA_REMEDY}'
-    broken = re.search(r'failed to load image: (\S+)', text)
-    if broken:
-        return f'the image {broken.group(1)} cannot be read: it is empty, cut off, or no image. Restore it or take it off the list'
+        return (
+            f'{path} is missing, although {_source(cfg, path)} lists it. Restore the file or remove it from the list. '
+            f'{DATA_REMEDY}'
+        )
+    unreadable = re.search(r'failed to load image: (\S+)', text)
+    if unreadable:
+        return (
+            f'the image {unreadable.group(1)} cannot be read: it is empty, cut off or not an image. Restore it or '
+            'remove it from the list'
+        )
     if isinstance(error, (ET.ParseError, json.JSONDecodeError)):
         return '; '.join(_broken_annotations(cfg)) or None
-    if 'need at least one array to concatenate' in text:  # MMEngine packs the annotations of a data set that has none
-        return (
-            'a data set has no image with an object of the wanted classes. Do metainfo.classes of the config match the names '
-            'in the annotations, and does the list of images name any? '
-            + '; '.join(
-                f'{key}: {os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")}, classes '
-                f'{(dataset.get("metainfo") or {}).get("classes")}'
-                for key, dataset in configured_datasets(cfg, ('train',))
-            )
-        )
-    damaged = (
+    if 'need at least one array to concatenate' in text:
+        return _no_objects(cfg)
+    if (
         isinstance(error, (pickle.UnpicklingError, EOFError))
         or 'PytorchStreamReader' in text
         or 'central directory' in text
-    )
-    if damaged:
+    ):
         where = checkpoint or f'in {cfg.get("work_dir")}'
-        foreign = what_could_run(text)
-        if foreign:
-            return f'the checkpoint {where} is refused: it holds more than weights and could run code ({foreign})'
-        return f'the checkpoint {where} is damaged or no checkpoint: {text.splitlines()[0]}'
+        code = refused_code(text)
+        if code:
+            return f'the checkpoint {where} is refused: it holds more than weights and could run code ({code})'
+        return f'the checkpoint {where} is damaged or not a checkpoint: {text.splitlines()[0]}'
     return None
 
 
+def _lost_rank(text: str) -> str:
+    """Return the message for a rank that has lost the connection to another one."""
+    reason = next((line for line in text.splitlines() if _LOST_RANK.search(line)), '')
+    return (
+        f'rank {os.environ.get("RANK")} of {os.environ["WORLD_SIZE"]} has lost another rank, which has died, hangs or '
+        f'is on an unreachable machine: {reason.strip()}. The job ends; --resume continues from the newest checkpoint. '
+        'The last output of that rank says why it ended'
+    )
+
+
+def _no_objects(cfg: Config) -> str:
+    """Return the message for a training dataset without objects, whose annotations MMEngine fails to pack."""
+    datasets = '; '.join(
+        f'{key}: {os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")}, classes '
+        f'{(dataset.get("metainfo") or {}).get("classes")}'
+        for key, dataset in datasets_of_splits(cfg, ('train',))
+    )
+    return (
+        'a dataset has no image with an object of the configured classes. Check that metainfo.classes in the config '
+        f'matches the names in the annotations, and that the list of images is not empty. {datasets}'
+    )
+
+
 def _source(cfg: Config, path: str) -> str:
-    """The config key of the data set that a file belongs to."""
-    for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
+    """Return the list that names a file, with its config key."""
+    for key, dataset in datasets_of_splits(cfg):
         root = dataset.get('data_root')
         if root and os.path.abspath(path).startswith(os.path.abspath(root) + os.sep):
             return f'{os.path.join(root, dataset.get("ann_file") or "")} ({key}.ann_file)'
-    return 'the data set'
+    return 'the dataset'
 
 
 def _broken_annotations(cfg: Config) -> Iterator[str]:
-    """What is wrong with annotation files that cannot be parsed, one text each; at most one of each data set."""
-    for key, dataset in configured_datasets(cfg, ('train', 'val', 'test')):
+    """Yield a message for the first annotation file of each dataset that cannot be parsed."""
+    for key, dataset in datasets_of_splits(cfg):
         root = Path(dataset.get('data_root') or '')
         annotation = root / (dataset.get('ann_file') or '')
         try:
@@ -132,6 +165,9 @@ def _broken_annotations(cfg: Config) -> Iterator[str]:
                 annotation = folder / f'{name}.xml'
                 ET.parse(annotation)
         except (ET.ParseError, ValueError) as error:
-            yield f'the annotation {annotation} cannot be read ({key}): {error}. Restore it, or take the image off the list'
+            yield (
+                f'the annotation {annotation} cannot be read ({key}): {error}. Restore it, or remove its image from '
+                'the list'
+            )
         except OSError:
             continue

@@ -1,29 +1,30 @@
-"""The config of a run: as the command line changes it, with its data checked, and where it resumes from."""
+"""The config of a run: changed by the command line, with its data checked, and resumed from a checkpoint."""
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 
-from ssd_plugin.configs import read_config
-from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_whole, why_not_whole
+from ssd_plugin.configs import SPLITS, drop_pretrained, read_config
+from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable, why_not_resumable
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import check_checkpoint
+from ssd_plugin.files import check_checkpoint, is_local
 
 from .data_paths import check_data_paths
 
 
-def load_config(args: argparse.Namespace, splits: tuple[str, ...]) -> Config:
-    """The config of a run, as the command line changes it, with its data checked.
+def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
+    """Return the config of a run as the command line changes it, after checking that its data exists.
 
     Args:
-        args: of a parser with :func:`add_run_arguments` and ``config``.
-        splits: the data that the run needs, of ``'train'``, ``'val'``, ``'test'``.
+        args: Arguments of :func:`add_run_arguments`, and ``config``.
+        splits: Splits that the run needs, of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
-        UserError: the config or the data is missing.
+        UserError: The config or the data is missing.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options)
@@ -33,42 +34,40 @@ def load_config(args: argparse.Namespace, splits: tuple[str, ...]) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     if not torch.accelerator.is_available():
-        # PyTorch would warn that there is nothing to pin memory for.
-        for loader in filter(None, (cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test'))):
+        # PyTorch would warn that there is no accelerator to pin memory for.
+        for loader in filter(None, (cfg.get(f'{split}_dataloader') for split in SPLITS)):
             loader.pin_memory = False
     check_data_paths(cfg, splits)
     return cfg
 
 
 def resume_from(cfg: Config, checkpoint: str) -> list[str]:
-    """Have a run go on from a checkpoint, or with ``'auto'`` from the newest of its work dir that is whole; without one it starts.
+    """Set a config to resume from a checkpoint.
+
+    Args:
+        cfg: Config to change.
+        checkpoint: Path of a checkpoint, or ``'auto'`` for the newest intact one of the work directory; without one,
+            training starts from the beginning.
 
     Returns:
-        Lines for the run's log.
+        Lines for the log of the run.
 
     Raises:
-        UserError: the checkpoint that was named is not whole.
+        UserError: The checkpoint at the path is missing or damaged.
     """
     if checkpoint == 'auto':
-        found, notes = newest_whole(cfg.work_dir)
+        found, notes = newest_resumable(cfg.work_dir)
         if found is None:
-            # With the weights that the config begins with, if it names any.
+            # From the weights in load_from, if the config names any.
             cfg.resume = False
             return [*notes, f'{cfg.work_dir} has no checkpoint to resume from: training starts from the beginning']
-        cfg.load_from, cfg.resume = found, True
     else:
         check_checkpoint(checkpoint, '--resume')
-        reason = why_not_whole(checkpoint) if '://' not in checkpoint else None
+        reason = why_not_resumable(checkpoint) if is_local(checkpoint) else None
         if reason:
             raise UserError(f'--resume {checkpoint}: {reason}')
-        cfg.load_from, cfg.resume, notes = checkpoint, True, []
-    # Everything comes from the checkpoint: weights to start from would be read, or downloaded, for nothing.
-    _drop_pretrained(cfg.model)
+        found, notes = checkpoint, []
+    cfg.load_from, cfg.resume = found, True
+    # All weights come from the checkpoint: pretrained ones would be read, or even downloaded, for nothing.
+    drop_pretrained(cfg.model)
     return notes
-
-
-def _drop_pretrained(cfg) -> None:
-    for value in list(cfg.values()) if isinstance(cfg, dict) else cfg if isinstance(cfg, (list, tuple)) else ():
-        if isinstance(value, dict) and isinstance(value.get('init_cfg'), dict) and 'checkpoint' in value['init_cfg']:
-            value['init_cfg'] = None
-        _drop_pretrained(value)

@@ -1,4 +1,4 @@
-"""What MMEngine's runner is extended with: checkpointing, hooks, loops and optimizer wrappers."""
+"""Extensions of MMEngine's runner: checkpointing, hooks, loops and optimizer wrappers."""
 
 from . import checkpointing, hooks, loops, optimizers
 

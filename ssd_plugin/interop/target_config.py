@@ -56,7 +56,7 @@ def dataset_meta(cfg: Config, meta: dict, classes: Sequence[str] | None, source:
     Raises:
         UserError: there are not as many names as the network has classes.
     """
-    _, dataset = next(leaf_datasets(cfg.test_dataloader.dataset, ''))
+    _, dataset = next(leaf_datasets(cfg.test_dataloader.dataset))
     known = {**DATASETS.get(dataset.type).METAINFO, **dataset.get('metainfo', {})}
     in_file = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES')
     names, whose = (

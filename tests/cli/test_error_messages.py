@@ -8,7 +8,7 @@ import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
-from ssd_plugin.cli.error_messages import explained
+from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets import xml_dataset
 from ssd_plugin.errors import UnusableData, UserError
@@ -25,12 +25,12 @@ QUICK = (
 
 @pytest.fixture
 def data(shapes, tmp_path):
-    """A copy of the drawn data, to be broken."""
+    """A copy of the drawn dataset to be broken."""
     return shutil.copytree(shapes, tmp_path / 'data')
 
 
 def message_of(result):
-    """The one line that a tool ends with; there is no traceback."""
+    """Return the error line of a tool, after checking that there is no traceback."""
     assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
     line = result.stderr.strip().splitlines()[-1]
     assert line.startswith('error: ')
@@ -41,7 +41,7 @@ def train(run_tool, data, *options):
     return run_tool('train.py', CONFIG, '--cfg-options', f'data_root={data}', *QUICK, *options)
 
 
-def test_missing_data_set_names_folder_key_and_remedy(run_tool, tmp_path):
+def test_a_missing_dataset_is_an_error_with_folder_key_and_remedy(run_tool, tmp_path):
     message = message_of(train(run_tool, tmp_path / 'nowhere'))
     assert (
         'nowhere' in message
@@ -50,14 +50,14 @@ def test_missing_data_set_names_folder_key_and_remedy(run_tool, tmp_path):
     )
 
 
-def test_missing_annotation_names_file_and_key(run_tool, data):
+def test_a_missing_annotation_is_an_error_with_file_and_key(run_tool, data):
     (data / 'ImageSets/Main/train.txt').unlink()
     message = message_of(train(run_tool, data))
     assert str(data / 'ImageSets/Main/train.txt') in message and 'train_dataloader.dataset.ann_file' in message
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_images_that_are_all_missing_end_training(run_tool, data, workers):
+def test_training_ends_if_all_images_are_missing(run_tool, data, workers):
     shutil.rmtree(data / 'JPEGImages')
     (data / 'JPEGImages').mkdir()
     message = message_of(train(run_tool, data, f'train_dataloader.num_workers={workers}'))
@@ -68,8 +68,8 @@ def test_images_that_are_all_missing_end_training(run_tool, data, workers):
     )
 
 
-def test_an_image_that_cannot_be_read_is_skipped_named_and_counted(run_tool, data):
-    """Also when a worker meets it, in another process."""
+def test_unreadable_images_are_skipped_named_and_counted(run_tool, data):
+    """Also by a worker, in another process."""
     names = (data / 'ImageSets/Main/train.txt').read_text().split()
     (data / 'JPEGImages' / f'{names[0]}.jpg').unlink()
     whole = (data / 'JPEGImages' / f'{names[1]}.jpg').read_bytes()
@@ -84,21 +84,21 @@ def test_an_image_that_cannot_be_read_is_skipped_named_and_counted(run_tool, dat
     assert re.search(r'[1-9]\d* of the \d+ images read so far could not be', text)
 
 
-def test_boxes_that_are_mostly_unusable_end_training(run_tool, data):
+def test_training_ends_if_most_boxes_are_unusable(run_tool, data):
     for path in (data / 'Annotations').iterdir():
         path.write_text(re.sub(r'<xmax>\d+', '<xmax>1', path.read_text()))
     message = message_of(train(run_tool, data))
     assert 'swapped corners' in message and 'more than the 5%' in message and 'check_dataset.py' in message
 
 
-def test_test_image_that_is_none_is_named(run_tool, data):
+def test_a_test_image_that_is_not_an_image_is_named(run_tool, data):
     for name in (data / 'ImageSets/Main/test.txt').read_text().split():
         (data / 'JPEGImages' / f'{name}.jpg').write_bytes(b'no image')
     assert 'cannot be read' in message_of(train(run_tool, data))
 
 
 def break_xml(data, split, number, content):
-    """Of the first images of a split; gives the first one's file."""
+    """Replace or remove the annotations of the first images of a split; return the path of the first."""
     names = (data / f'ImageSets/Main/{split}.txt').read_text().split()[:number]
     paths = [data / 'Annotations' / f'{name}.xml' for name in names]
     for path in paths:
@@ -108,21 +108,21 @@ def break_xml(data, split, number, content):
 
 @pytest.fixture
 def said(monkeypatch):
-    """Lines of the log about annotations."""
+    """Log lines about annotations."""
     lines = []
     monkeypatch.setattr(xml_dataset, 'print_log', lambda text, *args: lines.append(text))
     return lines
 
 
 @pytest.mark.parametrize('content', ['<annotation>', None, '<annotation><size/></annotation>'])
-def test_broken_xml_of_a_training_image_is_skipped_and_named(data, content, said):
+def test_a_broken_annotation_of_a_training_image_is_skipped_and_named(data, content, said):
     path = break_xml(data, 'train', 1, content)
     cfg = read_config(CONFIG, dict(data_root=str(data)))
     dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'max_broken': 0.1})
     assert len(dataset) == 11 and len(said) == 1 and str(path) in said[0]
 
 
-def test_broken_xml_of_faces_is_skipped_in_training_and_an_error_in_a_test(faces, said):
+def test_a_broken_annotation_of_wider_face_is_skipped_in_training_and_an_error_in_testing(faces, said):
     cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     train, val = ({**cfg[f'{split}_dataloader'].dataset, 'max_broken': 0.1} for split in ('train', 'val'))
     assert len(DATASETS.build(train)) == 12 and len(DATASETS.build(val)) == 4 and not said
@@ -134,7 +134,7 @@ def test_broken_xml_of_faces_is_skipped_in_training_and_an_error_in_a_test(faces
         DATASETS.build(val)
 
 
-def test_many_broken_annotations_end_training(run_tool, data):
+def test_training_ends_if_too_many_annotations_are_broken(run_tool, data):
     path = break_xml(data, 'train', 3, '<annotation>')
     message = message_of(train(run_tool, data))
     assert (
@@ -146,7 +146,7 @@ def test_many_broken_annotations_end_training(run_tool, data):
 
 
 @pytest.mark.parametrize('content', ['<annotation>', None])
-def test_broken_xml_of_a_test_image_is_an_error(run_tool, data, content):
+def test_a_broken_annotation_of_a_test_image_is_an_error(run_tool, data, content):
     path = break_xml(data, 'test', 1, content)
     assert str(path) in message_of(train(run_tool, data))
 
@@ -158,13 +158,13 @@ def test_objects_of_other_classes_are_counted(data):
     assert DATASETS.build(cfg.train_dataloader.dataset).others == {'heart': 1}
 
 
-def test_wrong_class_names_are_an_error_and_do_not_hang(run_tool, data):
+def test_a_dataset_without_objects_of_the_configured_classes_is_an_error(run_tool, data):
     for path in (data / 'Annotations').iterdir():
         path.write_text(path.read_text().replace('<name>', '<name>big '))
     assert 'metainfo.classes' in message_of(train(run_tool, data))
 
 
-def test_missing_config_and_checkpoint_are_named(run_tool, data):
+def test_a_missing_config_or_checkpoint_is_named(run_tool, data):
     assert 'nowhere.py' in message_of(run_tool('train.py', 'nowhere.py'))
     assert 'ssd300_voc.py' in message_of(run_tool('train.py', 'ssd_plugin::ssd299_voc.py'))
     assert 'nowhere.pth (--resume)' in message_of(
@@ -175,7 +175,7 @@ def test_missing_config_and_checkpoint_are_named(run_tool, data):
     )
 
 
-def test_damaged_checkpoint_is_named(run_tool, data, tmp_path):
+def test_a_damaged_checkpoint_is_named(run_tool, data, tmp_path):
     path = tmp_path / 'iter_9.pth'
     torch.save(dict(state_dict=dict(weight=torch.zeros(1000))), path)
     path.write_bytes(path.read_bytes()[:2000])
@@ -184,7 +184,7 @@ def test_damaged_checkpoint_is_named(run_tool, data, tmp_path):
     )
 
 
-def test_broken_coco_json_is_named(run_tool, data, tmp_path):
+def test_a_broken_coco_json_is_named(run_tool, data, tmp_path):
     checkpoint = tmp_path / 'iter_1.pth'
     torch.save({}, checkpoint)
     (data / 'instances_test.json').write_text(json.dumps(dict(images=[]))[:-1])
@@ -193,7 +193,25 @@ def test_broken_coco_json_is_named(run_tool, data, tmp_path):
     )
 
 
-def test_weights_that_cannot_be_downloaded_name_the_key_to_set():
+@pytest.mark.parametrize('status', [1, 2])
+def test_a_user_error_ends_a_tool_with_one_line_and_its_status(status, capsys):
+    def main():
+        raise UserError('there is no folder x')
+
+    with pytest.raises(SystemExit) as ended:
+        exit_on_user_error(main, error_status=status)
+    assert ended.value.code == status and capsys.readouterr().err == 'error: there is no folder x\n'
+
+
+def test_a_tool_ends_with_the_status_of_its_main_function():
+    exit_on_user_error(lambda: None)
+    exit_on_user_error(lambda: 0)
+    with pytest.raises(SystemExit) as ended:
+        exit_on_user_error(lambda: 75)
+    assert ended.value.code == 75
+
+
+def test_a_failed_download_of_pretrained_weights_names_the_key_to_set():
     with pytest.raises(UserError, match='init_cfg.checkpoint=FILE'), explained(Config()):
         raise URLError('no route to host')
 
@@ -206,13 +224,13 @@ def test_weights_that_cannot_be_downloaded_name_the_key_to_set():
         'NCCL communicator was aborted on rank 0.',
     ],
 )
-def test_a_lost_rank_is_said_and_what_to_do(text, monkeypatch):
+def test_a_lost_rank_is_an_error_with_a_remedy(text, monkeypatch):
     cfg = Config(dict(work_dir='runs'))
     monkeypatch.setenv('WORLD_SIZE', '2')
     monkeypatch.setenv('RANK', '0')
     with pytest.raises(UserError, match='rank 0 of 2 has lost another rank.*--resume'), explained(cfg):
         raise RuntimeError(text)
-    # Alone there is no rank to lose.
+    # A run of one process has no rank to lose.
     monkeypatch.setenv('WORLD_SIZE', '1')
     with pytest.raises(RuntimeError, match='monitoredBarrier|pair.cc|aborted'), explained(cfg):
         raise RuntimeError(text)

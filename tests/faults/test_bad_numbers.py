@@ -31,7 +31,7 @@ def assert_finite(folder):
 def test_nan_pixels_in_some_images_leave_out_their_steps(shapes, tmp_path):
     config = poisoned(tmp_path, shapes, 'pixels', every=6, more=with_hook('FiniteStepsHook', max_share=1.1))
     text = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run')
-    assert 'the step is left out' in text and re.search(r'Its images: .*\.(jpg|png)', text)
+    assert 'the step is skipped' in text and re.search(r'Its images: .*\.(jpg|png)', text)
     assert_finite(tmp_path / 'run')
     kept = sorted((tmp_path / 'run').glob('nonfinite_iter_*.pth'))
     text = run(tmp_path, 'replay_batch.py', kept[0])
@@ -44,7 +44,7 @@ def test_nan_pixels_in_all_images_end_training_and_name_them(shapes, tmp_path):
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     message = result.stderr.strip().splitlines()[-1]
     assert (
-        message.startswith('error: training ends at iteration 3: 3 steps in a row')
+        message.startswith('error: training is aborted at iteration 3: 3 steps in a row')
         and '.jpg' in message
         and 'replay_batch' in message
     )
@@ -68,6 +68,9 @@ def test_a_learning_rate_far_too_high_ends_in_a_finite_model_or_an_error_that_sa
         state = torch.load(tmp_path / 'run/iter_30.pth', weights_only=True)['state_dict']
         assert all(value.isfinite().all() for value in state.values() if value.is_floating_point())
     else:
-        assert 'error: training ends at iteration' in result.stderr and 'learning rate too high' in result.stderr
+        assert (
+            'error: training is aborted at iteration' in result.stderr
+            and 'learning rate is not too high' in result.stderr
+        )
     # Thirty is far beyond what any network can take.
     assert result.returncode == 1 or rate < 30

@@ -9,7 +9,7 @@ from mmengine.logging import HistoryBuffer
 
 from ssd_plugin.cli.run_config import resume_from
 from ssd_plugin.engine.checkpointing.atomic_backend import AtomicBackend
-from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_whole, why_not_whole
+from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable, why_not_resumable
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import remove_parts
 
@@ -79,13 +79,13 @@ def code_in_a_checkpoint(path):
 def test_a_damaged_newest_checkpoint_is_passed_over_for_the_one_before(damage, work_dir, monkeypatch):
     monkeypatch.chdir(work_dir)
     damage(work_dir / 'iter_4.pth')
-    assert newest_whole(work_dir)[0] == str(work_dir / 'iter_2.pth')
+    assert newest_resumable(work_dir)[0] == str(work_dir / 'iter_2.pth')
     assert not (work_dir / 'was_run').exists()
 
 
 def test_what_could_run_code_is_called_so(work_dir):
     code_in_a_checkpoint(work_dir / 'iter_4.pth')
-    assert 'could run code' in why_not_whole(work_dir / 'iter_4.pth') and 'exec' in why_not_whole(
+    assert 'could run code' in why_not_resumable(work_dir / 'iter_4.pth') and 'exec' in why_not_resumable(
         work_dir / 'iter_4.pth'
     )
 
@@ -93,31 +93,29 @@ def test_what_could_run_code_is_called_so(work_dir):
 def test_what_is_passed_over_is_named_with_the_reason(work_dir):
     cut(0.5)(work_dir / 'iter_4.pth')
     cut(0)(work_dir / 'iter_2.pth')
-    found, notes = newest_whole(work_dir)
+    found, notes = newest_resumable(work_dir)
     assert found is None and len(notes) == 2
-    assert (
-        'iter_4.pth is passed over: it is cut off' in notes[0] and 'iter_2.pth is passed over: it is empty' in notes[1]
-    )
+    assert 'iter_4.pth is skipped: it is cut off' in notes[0] and 'iter_2.pth is skipped: it is empty' in notes[1]
 
 
 def test_the_note_of_the_newest_wins_over_age_and_may_be_missing_or_nonsense(work_dir):
     note = work_dir / 'last_checkpoint'
-    assert newest_whole(work_dir)[0].endswith('iter_4.pth')
+    assert newest_resumable(work_dir)[0].endswith('iter_4.pth')
     note.write_text('/elsewhere/before/the/folder/was/moved/iter_2.pth')
-    assert newest_whole(work_dir)[0].endswith('iter_2.pth')
+    assert newest_resumable(work_dir)[0].endswith('iter_2.pth')
     for content in (b'', b'\xff\xfe\x00', b'iter_99.pth'):
         note.write_bytes(content)
-        assert newest_whole(work_dir)[0].endswith('iter_4.pth')
+        assert newest_resumable(work_dir)[0].endswith('iter_4.pth')
     note.unlink()
-    assert newest_whole(work_dir)[0].endswith('iter_4.pth')
+    assert newest_resumable(work_dir)[0].endswith('iter_4.pth')
     # Weights kept for their metric have no state to resume from.
     shutil.copy(work_dir / 'iter_4.pth', work_dir / 'best_mAP_iter_4.pth')
-    assert newest_whole(work_dir)[0].endswith('/iter_4.pth')
+    assert newest_resumable(work_dir)[0].endswith('/iter_4.pth')
 
 
 def test_whole_checkpoints_are_whole(work_dir):
-    assert why_not_whole(work_dir / 'iter_4.pth') is None
-    assert 'cannot be read' in why_not_whole(work_dir / 'iter_5.pth')
+    assert why_not_resumable(work_dir / 'iter_4.pth') is None
+    assert 'cannot be read' in why_not_resumable(work_dir / 'iter_5.pth')
 
 
 def test_a_resumed_run_needs_no_weights_to_start_from_and_a_first_one_keeps_them(work_dir, tmp_path_factory):

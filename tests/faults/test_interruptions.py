@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_whole
+from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable
 from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
 from tests.faults.runs import ITERATIONS, Starter, assert_same, state_of
 
@@ -82,7 +82,7 @@ def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted,
     run.signal(number)
     assert run.end() == PREEMPTED_STATUS, run.text()[-3000:]
     text = run.text()
-    last = int(newest_whole(folder)[0].rsplit('_', 1)[1].removesuffix('.pth'))
+    last = int(newest_resumable(folder)[0].rsplit('_', 1)[1].removesuffix('.pth'))
     assert moment <= last <= moment + 2 and f'Stopping after iteration {last} ({signal.Signals(number).name})' in text
     finish_and_compare(start, folder, uninterrupted)
 
@@ -156,7 +156,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_is_an_error_at_the_end(star
     assert run.end() == 1
     text = run.text()
     assert f'iter_{ITERATIONS}.pth could not be saved: File too large. The last one is' in text
-    assert f'Iter(train) [{ITERATIONS}/{ITERATIONS}]' in text and 'training goes on' in text
-    whole, _ = newest_whole(folder)
+    assert f'Iter(train) [{ITERATIONS}/{ITERATIONS}]' in text and 'training continues' in text
+    whole, _ = newest_resumable(folder)
     assert whole and not list(folder.glob('.*.part'))
     assert int(whole.rsplit('_', 1)[1].removesuffix('.pth')) < ITERATIONS

@@ -1,4 +1,4 @@
-"""Checkpoints that are complete, and a clean stop on preemption."""
+"""Checkpoints that are always complete, and a clean stop on preemption."""
 
 from .atomic_backend import AtomicBackend
 from .preemption_hook import PreemptionHook

@@ -1,4 +1,4 @@
-"""MMEngine's local file backend, with files that are written whole or not at all."""
+"""A file backend of MMEngine that never leaves an incomplete file."""
 
 from pathlib import Path
 
@@ -9,20 +9,20 @@ from ssd_plugin.files import write_atomically
 
 @register_backend('atomic', force=True)
 class AtomicBackend(LocalBackend):
-    """Local files written by :func:`ssd_plugin.files.write_atomically`.
+    """Local files, written by :func:`ssd_plugin.files.write_atomically`.
 
-    ``CheckpointHook(backend_args=dict(backend='atomic'))`` saves checkpoints that are complete whenever they exist.
+    With ``CheckpointHook(backend_args=dict(backend='atomic'))``, every checkpoint that exists is complete.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a file, and its folder if it does not exist.
+        """Write a file, and make its folder if it does not exist.
 
         Raises:
-            OSError: It cannot be written; nothing is left behind.
+            OSError: The file cannot be written; nothing is left behind.
         """
         Path(filepath).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(filepath, lambda file: file.write(obj))
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write a text file, as :meth:`put`."""
+        """Write a text file in the manner of :meth:`put`."""
         self.put(obj.encode(encoding), filepath)

@@ -1,4 +1,4 @@
-"""Which checkpoint of a work dir can be trusted to go on from."""
+"""Checks of checkpoints before a run resumes from one."""
 
 import pickle
 import re
@@ -7,14 +7,15 @@ from pathlib import Path
 
 import torch
 
-NEEDED = ('meta', 'state_dict', 'optimizer', 'message_hub')
+# What MMEngine reads from a checkpoint when it resumes.
+REQUIRED_KEYS = ('meta', 'state_dict', 'optimizer', 'message_hub')
 
 
-def why_not_whole(path: str | Path) -> str | None:
-    """What is wrong with a checkpoint to resume from; ``None`` if nothing is.
+def why_not_resumable(path: str | Path) -> str | None:
+    """Return what is wrong with a checkpoint to resume from, or ``None`` if it is intact.
 
-    A checkpoint is a zip archive with the sizes and checksums of its parts, which are compared. It is read by PyTorch's safe reader, which
-    runs no code.
+    A checkpoint is a zip archive, which holds a checksum of each of its parts; they are verified. The file is read by
+    PyTorch's safe reader, which runs no code.
     """
     path = Path(path)
     try:
@@ -23,48 +24,63 @@ def why_not_whole(path: str | Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged:
-            return f'it is damaged: the checksum of {damaged} in it is wrong'
+            return f'it is damaged: the checksum of its part {damaged} is wrong'
         content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except zipfile.BadZipFile:
-        return 'it is cut off, damaged or no checkpoint'
+        return 'it is cut off, damaged or not a checkpoint'
     except pickle.UnpicklingError as error:
-        foreign = what_could_run(str(error))
-        return f'it holds more than weights and could run code ({foreign})' if foreign else 'it is no checkpoint'
+        code = refused_code(str(error))
+        return f'it holds more than weights and could run code ({code})' if code else 'it is not a checkpoint'
     except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
         return f'it cannot be read: {str(error).splitlines()[0]}'
-    missing = [key for key in NEEDED if not isinstance(content, dict) or key not in content]
+    missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
     return f'it holds no state to resume from: {", ".join(missing)} missing' if missing else None
 
 
-def what_could_run(message: str) -> str | None:
-    """From the message of PyTorch's safe reader, what it refused to build; ``None`` if the file is merely damaged."""
+def refused_code(message: str) -> str | None:
+    """Return the code that PyTorch's safe reader refused to run.
+
+    Args:
+        message: Text of its error.
+
+    Returns:
+        The part of the message that names the code; ``None`` if the file is merely damaged.
+    """
     found = re.search(r'unsupported (global|class|operand)[^\n]*', message, re.IGNORECASE)
     return found.group().rstrip('.') if found else None
 
 
-def newest_whole(folder: str | Path) -> tuple[str | None, list[str]]:
-    """The checkpoint to resume from: the one that ``last_checkpoint`` names, or of the others the newest that is whole.
+def newest_resumable(folder: str | Path) -> tuple[str | None, list[str]]:
+    """Find the checkpoint of a work directory to resume from.
+
+    It is the one named in the file ``last_checkpoint`` if that is intact, or else the newest intact one.
 
     Returns:
-        its path, ``None`` where there is none, and a line for each that was passed over, with the reason.
+        The path of the checkpoint, ``None`` if there is none, and a line for each damaged one that was skipped, with
+        the reason.
     """
     folder = Path(folder)
-    found = sorted(
-        (path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)), key=_age, reverse=True
+    candidates = sorted(
+        (path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)),
+        key=_age,
+        reverse=True,
     )
-    note = folder / 'last_checkpoint'
-    named = folder / Path(note.read_text(encoding='utf-8', errors='replace').strip()).name if note.is_file() else None
-    if named in found:
-        found.remove(named)
-        found.insert(0, named)
-    notes = []
-    for path in found:
-        reason = why_not_whole(path)
+    pointer = folder / 'last_checkpoint'
+    if pointer.is_file():
+        # By its name alone: the folder may have been moved.
+        named = folder / Path(pointer.read_text(encoding='utf-8', errors='replace').strip()).name
+        if named in candidates:
+            candidates.remove(named)
+            candidates.insert(0, named)
+    skipped = []
+    for path in candidates:
+        reason = why_not_resumable(path)
         if reason is None:
-            return str(path), notes
-        notes.append(f'{path} is passed over: {reason}')
-    return None, notes
+            return str(path), skipped
+        skipped.append(f'{path} is skipped: {reason}')
+    return None, skipped
 
 
 def _age(path: Path) -> tuple[int, int]:
+    """Return a sort key: the time of the last change, then the number of the iteration or epoch."""
     return path.stat().st_mtime_ns, int(path.stem.split('_')[1])

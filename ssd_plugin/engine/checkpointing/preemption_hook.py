@@ -1,9 +1,12 @@
-"""Ends a run in good order when the cluster wants its machines back."""
+"""Saves a checkpoint and stops cleanly on preemption."""
 
 import os
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
+from typing import Any, cast
 
 import torch
 import torch.distributed
@@ -12,106 +15,117 @@ from mmengine.dist import is_distributed
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
-# EX_TEMPFAIL of sysexits.h: to be tried again.
+from ssd_plugin.compat import accumulation_steps, save_checkpoint_now
+
+# EX_TEMPFAIL of sysexits.h: a temporary failure, to be tried again.
 PREEMPTED_STATUS = 75
-# Set by tools/dist_run.sh: torchrun does not pass a status on.
-NOTE = 'SSD_PLUGIN_PREEMPTED'
+# Environment variable with the path of a file that is created on preemption. tools/dist_run.sh sets it, since torchrun
+# does not pass on the exit status of a rank.
+PREEMPTED_FILE_VARIABLE = 'SSD_PLUGIN_PREEMPTED'
 
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """On SIGTERM or SIGUSR1, finish the iteration, save a checkpoint and stop; ``tools/train.py`` then exits with status 75, which
-    ``tools/slurm_train.sh`` turns into a requeue.
+    """Finish the iteration, save a checkpoint and stop when SIGTERM or SIGUSR1 arrives.
 
-    All ranks stop at the same iteration, whichever of them had the signal. Where gradients are accumulated, they stop after a step.
+    ``tools/train.py`` then exits with status 75, which ``tools/slurm_train.sh`` turns into a requeue. All ranks stop at
+    the same iteration, whichever of them received the signal. With gradient accumulation, they stop after a step of the
+    optimizer.
 
     Args:
-        interval: iterations between the times when ranks ask each other; a run of one process looks after each.
+        interval: Iterations between two exchanges of received signals among the ranks. A run of one process checks
+            after every iteration.
 
     Attributes:
-        preempted: whether this run was ended so.
+        preempted: Whether a signal has ended this run.
     """
 
-    # After the hooks that save, with MMEngine's checkpoint among them.
+    # After the hooks that save, including MMEngine's CheckpointHook.
     priority = 'LOWEST'
     SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
-    def __init__(self, interval: int = 10):
+    def __init__(self, interval: int = 10) -> None:
         self.interval = interval
         self.preempted = False
         self._signal: int | None = None
-        self._group = None
-        self._handlers = {}
+        self._group: torch.distributed.ProcessGroup | None = None
+        self._handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """From now on signals are waited for."""
-        # A process that this one forks, to compute a metric, say, is to end when it is told to.
-        os.register_at_fork(after_in_child=self._restore)
+        """Start to handle the signals."""
+        # A process forked by this one, for example to compute a metric, is to end when it receives a signal.
+        os.register_at_fork(after_in_child=self._restore_handlers)
         for number in self.SIGNALS:
-            self._handlers[number] = signal.signal(number, self._note)
+            self._handlers[number] = signal.signal(number, self._receive)
         if is_distributed():
-            # Asked on CPUs: a GPU is not waited for.
+            # A group on the CPU: the exchange does not wait for the GPUs.
             seconds = runner.cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 600)
-            self._group = torch.distributed.new_group(backend='gloo', timeout=timedelta(seconds=seconds))
+            group = torch.distributed.new_group(backend='gloo', timeout=timedelta(seconds=seconds))
+            # Every rank is a member.
+            self._group = cast(torch.distributed.ProcessGroup, group)
 
-    def _note(self, number: int, frame) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Stop if anyone was told to."""
-        accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        if (runner.iter + 1) % accumulated or not self._anyone(runner.iter + 1):
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Save a checkpoint and stop if any rank has received a signal."""
+        iteration = runner.iter + 1
+        if iteration % accumulation_steps(runner.optim_wrapper) or not self._any_signal(iteration):
             return
-        hook = self._checkpoints(runner)
-        if not _is_saved(hook, runner.iter + 1):
-            hook._save_checkpoint(runner)
-        self._stop(runner, runner.iter + 1)
+        hook = _checkpoint_hook(runner)
+        if not _is_saved(hook, iteration):
+            save_checkpoint_now(hook, runner)
+        self._announce(runner, iteration)
         runner.train_loop.stop_training = True
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """In a validation, stop at once if the weights are saved; a resumed run validates again.
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Stop during validation if the weights are saved; a resumed run validates again.
 
         Raises:
-            SystemExit: with status 75.
+            SystemExit: With status 75, if any rank has received a signal.
         """
-        if self._handlers and self._anyone(batch_idx + 1) and _is_saved(self._checkpoints(runner), runner.iter):
-            self._stop(runner, runner.iter)
+        # Without handlers this is a validation outside of training.
+        if self._handlers and self._any_signal(batch_idx + 1) and _is_saved(_checkpoint_hook(runner), runner.iter):
+            self._announce(runner, runner.iter)
             raise SystemExit(PREEMPTED_STATUS)
 
-    @staticmethod
-    def _checkpoints(runner: Runner) -> CheckpointHook:
-        return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
-
-    def _stop(self, runner: Runner, iteration: int) -> None:
-        name = signal.Signals(self._signal).name if self._signal else 'another rank was told to'
+    def _announce(self, runner: Runner, iteration: int) -> None:
+        """Log that the run stops, and tell the launcher once all ranks have arrived here."""
+        name = signal.Signals(self._signal).name if self._signal else 'received by another rank'
         runner.logger.warning(
-            f'Stopping after iteration {iteration} ({name}): a checkpoint is saved, --resume goes on from it'
+            f'Stopping after iteration {iteration} ({name}): a checkpoint is saved, resume from it with --resume'
         )
         self.preempted = True
         if self._group is not None:
-            # A launcher kills the other ranks when one ends with a status: not before the checkpoint is written.
+            # A launcher kills the other ranks when one exits with an error: not before the checkpoint is written.
             torch.distributed.barrier(group=self._group)
-        if os.environ.get(NOTE):
-            Path(os.environ[NOTE]).touch()
+        if os.environ.get(PREEMPTED_FILE_VARIABLE):
+            Path(os.environ[PREEMPTED_FILE_VARIABLE]).touch()
 
     def after_train(self, runner: Runner) -> None:
-        """Signals mean again what they meant before."""
-        self._restore()
+        """Restore the previous signal handlers."""
+        self._restore_handlers()
 
-    def _restore(self) -> None:
+    def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
 
-    def _anyone(self, count: int) -> bool:
+    def _any_signal(self, count: int) -> bool:
+        """Return whether any rank has received a signal; ranks ask each other when ``interval`` divides ``count``."""
         if self._group is None:
             return self._signal is not None
         if count % self.interval:
             return False
-        told = torch.tensor(int(self._signal is not None))
-        torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX, group=self._group)
-        return bool(told)
+        received = torch.tensor(int(self._signal is not None))
+        torch.distributed.all_reduce(received, op=torch.distributed.ReduceOp.MAX, group=self._group)
+        return bool(received)
+
+
+def _checkpoint_hook(runner: Runner) -> CheckpointHook:
+    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
 
 
 def _is_saved(hook: CheckpointHook, iteration: int) -> bool:
+    """Return whether the last checkpoint of a hook is that of an iteration."""
     return bool(hook.last_ckpt) and Path(hook.last_ckpt).name == hook.filename_tmpl.format(iteration)

@@ -1,80 +1,105 @@
-"""Saves checkpoints so that there is always one to go on from."""
+"""Saves checkpoints such that there is always an intact one to resume from."""
 
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from ssd_plugin.compat import StepwiseCheckpointHook
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import remove_parts
 
-from .checkpoint_integrity import why_not_whole
+from .checkpoint_integrity import why_not_resumable
 
 
 @HOOKS.register_module()
-class WholeCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, safe against being killed, full disks and damaged files.
+class WholeCheckpointHook(StepwiseCheckpointHook, CheckpointHook):
+    """MMEngine's ``CheckpointHook``, made safe against killed processes, full disks and damaged files.
 
-    A checkpoint is written beside its place and renamed into it, and an old one is deleted only once the new one is there and its
-    checksums are right; MMEngine deletes first. Where a checkpoint cannot be written, the log says so, the one before stays, and training
-    goes on: it ends with an error only if the last checkpoint cannot be written.
+    A checkpoint is written beside its final place and renamed. An old one is deleted only when the new one exists and
+    its checksums are right; MMEngine deletes first. If a checkpoint cannot be written, the log says so, the previous
+    one stays, and training continues; it ends with an error only if the last checkpoint cannot be written.
 
     Args:
-        kwargs: as of ``CheckpointHook``.
+        args: As in ``CheckpointHook``.
+        backend_args: As in ``CheckpointHook``; by default files are written by :class:`AtomicBackend`.
+        kwargs: As in ``CheckpointHook``.
+
+    Attributes:
+        failure: Why the last checkpoint could not be saved; ``None`` if it was.
     """
 
-    def __init__(self, *args, backend_args: dict | None = None, **kwargs):
+    def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args or dict(backend='atomic'), **kwargs)
         self.failure: str | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Where checkpoints go; remains of a writer that was killed are removed."""
+        """Choose the folder, and remove unfinished files that a killed process has left there."""
         super().before_train(runner)
         if is_main_process():
             remove_parts(self.out_dir)
 
     def after_train(self, runner: Runner) -> None:
-        """Publish as configured.
+        """Publish checkpoints as configured.
 
         Raises:
-            UserError: the last checkpoint could not be saved.
+            UserError: The last checkpoint could not be saved.
         """
         if self.failure is not None:
             raise UserError(self.failure)
         super().after_train(runner)
 
-    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        hub, before, kept = runner.message_hub, self.last_ckpt, list(getattr(self, 'keep_ckpt_ids', ()))
-        ids = [*(number for number in kept if number != step), step]
-        outdated = ids[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
-        ids = ids[len(outdated) :]
+    def write_checkpoint(self, runner: Runner, step: int, meta: dict) -> None:
+        """Write the checkpoint of a step, then delete those beyond ``max_keep_ckpts``; on failure, keep them all."""
+        previous_path, previous_steps = self.last_ckpt, self._kept_steps()
+        steps = [*(number for number in previous_steps if number != step), step]
+        outdated = steps[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         path = self._path(step)
-        self.last_ckpt = path
-        # The checkpoint knows itself.
-        hub.update_info('last_ckpt', path)
-        if self.max_keep_ckpts > 0:
-            hub.update_info('keep_ckpt_ids', ids)
-            self.keep_ckpt_ids = deque(ids, self.max_keep_ckpts)
+        # Before writing: the checkpoint contains the record of its own path.
+        self._record(runner, path, steps[len(outdated) :])
         reason = self._write(runner, path, meta)
         if reason is None:
             self.failure = None
-            for number in outdated if is_main_process() else ():
-                Path(self._path(number)).unlink(missing_ok=True)
+            if is_main_process():
+                for number in outdated:
+                    Path(self._path(number)).unlink(missing_ok=True)
             return
-        self.last_ckpt = before
-        hub.update_info('last_ckpt', before)
-        if self.max_keep_ckpts > 0:
-            hub.update_info('keep_ckpt_ids', kept)
-            self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
-        rest = f'The last one is {before}' if before else 'There is none before'
-        self.failure = f'the checkpoint {path} could not be saved: {reason}. {rest}'
-        runner.logger.error(f'{self.failure}; training goes on')
+        self._record(runner, previous_path, previous_steps)
+        remaining = f'The last one is {previous_path}' if previous_path else 'There is no earlier one'
+        self.failure = f'the checkpoint {path} could not be saved: {reason}. {remaining}'
+        runner.logger.error(f'{self.failure}; training continues')
+
+    def write_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Write the weights if they are the best so far, then delete the previous best; on failure, keep that."""
+        if not self.save_best:
+            return
+        previous = self._best_paths()
+        info = {key: value for key, value in runner.message_hub.runtime_info.items() if key.startswith('best_')}
+        # MMEngine deletes the previous best, if it knows one, before it writes the new one.
+        self._set_best_paths(dict.fromkeys(previous))
+        try:
+            super().write_best_checkpoint(runner, metrics)
+        except OSError as error:
+            runner.logger.error(
+                f'the best checkpoint could not be saved: {error.strerror or error}; training continues'
+            )
+            runner.message_hub.update_info_dict(info)
+            self._set_best_paths(previous)
+            return
+        # By position: with save_best='auto', the name of the metric has been replaced by now.
+        written = self._best_paths().values()
+        best = {key: new or old for (key, old), new in zip(previous.items(), written)}
+        self._set_best_paths(best)
+        if is_main_process():
+            for outdated in {path for path in previous.values() if path} - set(best.values()):
+                Path(outdated).unlink(missing_ok=True)
 
     def _write(self, runner: Runner, path: str, meta: dict) -> str | None:
-        """Write, and look at what was written; gives what went wrong."""
+        """Write a checkpoint and verify the file; return what went wrong, or ``None``."""
         try:
             runner.save_checkpoint(
                 self.out_dir,
@@ -88,38 +113,33 @@ class WholeCheckpointHook(CheckpointHook):
             )
             if not is_main_process():
                 return None
-            reason = why_not_whole(path) if self.save_optimizer else None
+            reason = why_not_resumable(path) if self.save_optimizer else None
             if reason is None:
                 self.file_backend.put_text(path, str(Path(runner.work_dir, 'last_checkpoint')))
             return reason
         except OSError as error:
             return error.strerror or str(error)
 
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        if not self.save_best:
-            return
-        single = len(self.key_indicators) == 1
-        before = {self.key_indicators[0]: self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
-        info = {key: value for key, value in runner.message_hub.runtime_info.items() if key.startswith('best_')}
-        # MMEngine removes the best so far, if it knows one, before it writes the new one.
-        self._set_best(dict.fromkeys(before), single)
-        try:
-            super()._save_best_checkpoint(runner, metrics)
-        except OSError as error:
-            runner.logger.error(f'the best checkpoint could not be saved: {error.strerror or error}; training goes on')
-            runner.message_hub.update_info_dict(info)
-            self._set_best(before, single)
-            return
-        # With 'auto' the name of the metric is known only now.
-        now = [self.best_ckpt_path] if single else list(self.best_ckpt_path_dict.values())
-        after = {key: new or old for (key, old), new in zip(before.items(), now)}
-        self._set_best(after, single)
-        for old in set(before.values()) - set(after.values()) - {None}:
-            if is_main_process():
-                Path(old).unlink(missing_ok=True)
+    def _record(self, runner: Runner, path: str | None, steps: list[int]) -> None:
+        """Note the last checkpoint and the steps of those that are kept, as MMEngine does."""
+        self.last_ckpt = path
+        runner.message_hub.update_info('last_ckpt', path)
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids = deque(steps, self.max_keep_ckpts)
+            runner.message_hub.update_info('keep_ckpt_ids', steps)
 
-    def _set_best(self, paths: dict, single: bool) -> None:
-        if single:
+    def _kept_steps(self) -> list[int]:
+        # MMEngine keeps this record only with a limit.
+        return list(self.keep_ckpt_ids) if self.max_keep_ckpts > 0 else []
+
+    def _best_paths(self) -> dict[str, str | None]:
+        """Return the path of the best checkpoint by metric; MMEngine stores it differently for one metric."""
+        if len(self.key_indicators) == 1:
+            return {self.key_indicators[0]: self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    def _set_best_paths(self, paths: dict[str, str | None]) -> None:
+        if len(self.key_indicators) == 1:
             (self.best_ckpt_path,) = paths.values()
         else:
             self.best_ckpt_path_dict = dict(paths)

@@ -1,40 +1,59 @@
-"""The training loop that can be interrupted anywhere and goes on as if it had not been."""
+"""A training loop whose resumed runs are exact continuations."""
 
 import copy
 import logging
+from typing import Any, TypedDict
 
 from mmdet.registry import DATASETS, LOOPS
 from mmengine.dist import get_rank, get_world_size
 from mmengine.logging import print_log
-from mmengine.runner import IterBasedTrainLoop
-from mmengine.runner.loops import _InfiniteDataloaderIterator
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
+from ssd_plugin.compat import endless_batches, shared_seed, update_val_interval
 from ssd_plugin.datasets.samplers import SeededDataset, StreamSampler, mixed_seed, seed_all
+
+
+class StreamState(TypedDict):
+    """Position in the stream of training data, as saved in checkpoints.
+
+    Attributes:
+        position: Number of draws before the next iteration, over all ranks.
+        batch_size: Images of an iteration and rank.
+        ranks: Number of ranks.
+    """
+
+    position: int
+    batch_size: int
+    ranks: int
 
 
 @LOOPS.register_module()
 class StreamTrainLoop(IterBasedTrainLoop):
-    """MMEngine's ``IterBasedTrainLoop`` in which a resumed run is, bit for bit on a CPU, the run that was not interrupted.
+    """MMEngine's ``IterBasedTrainLoop``, in which a resumed run equals an uninterrupted one, bit for bit on a CPU.
 
-    The data are a stream (:class:`StreamSampler`), which a resumed run enters where it was left, without loading what came before; with
-    another number of workers, too. Every iteration begins with random seeds of its own, so there is no random state to be saved. A
-    validation that was due and did not come to its end is made up for, since a schedule may wait for it.
+    The training data is a stream (:class:`StreamSampler`), which a resumed run enters where the previous run left it,
+    without loading what came before, also with another number of workers. Every iteration starts with its own random
+    seeds, so no random state has to be saved. A validation that was due but did not finish is repeated after resuming,
+    since a schedule may depend on its result.
 
-    With another number of ranks or another batch size the place in the data is kept, but not the batches; the log says so.
+    With another number of ranks or another batch size, the run continues at the same position of the stream but with
+    other batches; the log says so.
 
     Args:
         runner: MMEngine's runner.
-        dataloader: config of the loader, with a ``StreamSampler``.
-        kwargs: as of ``IterBasedTrainLoop``: ``max_iters``, ``val_begin``, ``val_interval``, ``dynamic_intervals``.
+        dataloader: Config of the dataloader, with a ``StreamSampler``.
+        kwargs: As in ``IterBasedTrainLoop``: ``max_iters``, ``val_begin``, ``val_interval``, ``dynamic_intervals``.
 
     Raises:
-        TypeError: the loader has another sampler.
+        TypeError: The dataloader has another sampler.
     """
 
-    def __init__(self, runner, dataloader: DataLoader | dict, **kwargs):
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, **kwargs: Any) -> None:
         if isinstance(dataloader, dict):
             dataset = DATASETS.build(copy.deepcopy(dataloader['dataset']))
+            # As in Runner.build_dataloader: MMEngine's datasets may be initialized lazily, those of PyTorch are not.
             if hasattr(dataset, 'full_init'):
                 dataset.full_init()
             dataloader = dict(dataloader, dataset=SeededDataset(dataset))
@@ -42,72 +61,79 @@ class StreamTrainLoop(IterBasedTrainLoop):
         self.sampler = self.dataloader.sampler
         if not isinstance(self.sampler, StreamSampler):
             raise TypeError(
-                "StreamTrainLoop wants train_dataloader.sampler=dict(type='StreamSampler'), got "
-                f'{type(self.sampler).__name__}; IterBasedTrainLoop takes any'
+                "StreamTrainLoop needs train_dataloader.sampler=dict(type='StreamSampler'), got "
+                f'{type(self.sampler).__name__}; IterBasedTrainLoop accepts any sampler'
             )
+        self._seed = 0
+        # Iteration at which this run has entered the stream, and its position there.
+        self._entry = (0, 0)
 
-    def run(self):
-        """Train, from where the runner was resumed."""
-        hub = self.runner.message_hub
-        self._seed = self.runner.seed - (get_rank() if self.runner._randomness_cfg.get('diff_rank_seed') else 0)
-        self._check_stream(hub)
-        self.runner.call_hook('before_train')
-        self.runner.call_hook('before_train_epoch')
-        if self._iter > 0 or self.sampler.seed != self._seed:
-            self.restart_data(self._iter)
-        if self._iter > 0 and self._validation_is_due() and hub.get_info('last_validation', 0) != self._iter:
+    def run(self) -> nn.Module:
+        """Train to the end, from the iteration at which the runner was resumed, and return the model."""
+        runner, hub = self.runner, self.runner.message_hub
+        self._seed = shared_seed(runner)
+        self._enter_stream(hub.get_info('stream'))
+        runner.call_hook('before_train')
+        runner.call_hook('before_train_epoch')
+        if self.iter > 0 or self.sampler.seed != self._seed:
+            self.restart_data(self.iter)
+        if self.iter > 0 and self._validation_is_due() and hub.get_info('last_validation', 0) != self.iter:
             self._validate()
-        while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
+        while self.iter < self.max_iters and not self.stop_training:
+            runner.model.train()
             batch = next(self.dataloader_iterator)
-            seed_all(mixed_seed(self._seed, 2, get_rank(), self._iter))
-            # What a checkpoint of this iteration is to know.
-            hub.update_info('stream', self._stream(self._iter + 1))
+            seed_all(mixed_seed(self._seed, 2, get_rank(), self.iter))
+            # Before the iteration, whose hooks save the checkpoint: a resumed run continues after it.
+            hub.update_info('stream', self._stream_state(self.iter + 1))
             self.run_iter(batch)
-            self._decide_current_val_interval()
+            update_val_interval(self)
             if self._validation_is_due() and not self.stop_training:
                 self._validate()
-        self.runner.call_hook('after_train_epoch')
-        self.runner.call_hook('after_train')
-        return self.runner.model
+        runner.call_hook('after_train_epoch')
+        runner.call_hook('after_train')
+        return runner.model
 
     def restart_data(self, iteration: int) -> None:
-        """Throw away what the workers have prepared, and go on with the data of an iteration."""
+        """Discard the batches that workers have prepared, and continue with the data of an iteration."""
         self.sampler.seed = self._seed
-        self.sampler.position = self._stream(iteration)['position']
-        self.dataloader_iterator = _InfiniteDataloaderIterator(self.dataloader)
+        self.sampler.position = self._stream_state(iteration)['position']
+        self.dataloader_iterator = endless_batches(self.dataloader)
 
-    def _stream(self, iteration: int) -> dict:
-        """The place in the data before an iteration, and what it was counted in."""
-        batch, ranks = self.dataloader.batch_size, get_world_size()
-        first, position = self._origin
-        return dict(position=position + (iteration - first) * batch * ranks, batch_size=batch, ranks=ranks)
+    def _stream_state(self, iteration: int) -> StreamState:
+        """Return the position in the stream before an iteration of this run."""
+        batch_size, ranks = self.dataloader.batch_size, get_world_size()
+        first, position = self._entry
+        return StreamState(
+            position=position + (iteration - first) * batch_size * ranks, batch_size=batch_size, ranks=ranks
+        )
 
-    def _check_stream(self, hub) -> None:
-        """Where this run enters the stream."""
-        self._origin = (0, 0)
-        if self._iter == 0:
+    def _enter_stream(self, saved: StreamState | None) -> None:
+        """Enter the stream at the position of the checkpoint, and warn if this run is not its exact continuation."""
+        self._entry = (0, 0)
+        if self.iter == 0:
             return
-        stream = hub.get_info('stream')
-        if stream is None:
+        if saved is None:
             print_log(
-                'The checkpoint does not say where in the data it was; going on as if it had been trained with this batch size and '
-                'number of ranks',
+                'The checkpoint does not contain its position in the training data. Training continues as if it had '
+                'used this batch size and number of ranks',
                 'current',
                 logging.WARNING,
             )
             return
-        self._origin = (self._iter, stream['position'])
-        now = self._stream(self._iter)
+        self._entry = (self.iter, saved['position'])
+        now = self._stream_state(self.iter)
         changed = [
-            f'{name} {stream[name]} before, {now[name]} now'
-            for name in ('batch_size', 'ranks')
-            if stream[name] != now[name]
+            f'{name} {before} before, {after} now'
+            for name, before, after in (
+                ('batch_size', saved['batch_size'], now['batch_size']),
+                ('ranks', saved['ranks'], now['ranks']),
+            )
+            if before != after
         ]
         if changed:
             print_log(
-                f'This run is not exactly the one that was interrupted: {"; ".join(changed)}. It goes on at the same place in the '
-                'data, with other batches',
+                f'This run is not exactly the one that was interrupted: {"; ".join(changed)}. It continues at the same '
+                'position in the training data, with other batches',
                 'current',
                 logging.WARNING,
             )
@@ -115,11 +141,11 @@ class StreamTrainLoop(IterBasedTrainLoop):
     def _validation_is_due(self) -> bool:
         return (
             self.runner.val_loop is not None
-            and self._iter >= self.val_begin
-            and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)
+            and self.iter >= self.val_begin
+            and (self.iter % self.val_interval == 0 or self.iter == self.max_iters)
         )
 
     def _validate(self) -> None:
-        # Before: a checkpoint that is saved for its result has it behind it.
-        self.runner.message_hub.update_info('last_validation', self._iter)
+        # Mark the validation as done before its best checkpoint is saved.
+        self.runner.message_hub.update_info('last_validation', self.iter)
         self.runner.val_loop.run()

@@ -1,4 +1,4 @@
-"""Optimizer wrappers, and the hook that skips steps whose gradients are not finite."""
+"""Optimizer wrappers, and the hook that skips steps with non-finite gradients."""
 
 from .bfloat16_optim_wrapper import BFloat16OptimWrapper
 from .finite_steps_hook import FiniteStepsHook

@@ -6,7 +6,7 @@ from mmdet.registry import DATASETS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.runner import Runner
 
-from ssd_plugin.configs import read_config, unwrapped
+from ssd_plugin.configs import leaf_datasets, read_config
 
 CLASSES = ('circle', 'square', 'triangle', 'star')
 FUSED = dict(type='FusedSSDAugment', scale=(300, 300))
@@ -57,7 +57,7 @@ def test_images_can_be_mixed_before_it(shapes, mix):
         assert sample['inputs'].shape == (3, 300, 300) and sample['inputs'].float().std() > 5
         counts.append(len(sample['data_samples'].gt_instances.labels))
     assert max(counts) > 4
-    assert [leaf.pipeline.transforms[0].counts.sum().item() > 12 for leaf in unwrapped(dataset)] == [True]
+    assert [leaf.pipeline.transforms[0].counts.sum().item() > 12 for _, leaf in leaf_datasets(dataset)] == [True]
 
 
 def test_a_step_of_mmdetection_may_follow(shapes):

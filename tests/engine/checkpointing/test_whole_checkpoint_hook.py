@@ -12,7 +12,7 @@ from ssd_plugin.errors import UserError
 
 
 class Runner:
-    """What the hook asks of MMEngine's runner; a checkpoint has a few numbers."""
+    """The interface of MMEngine's runner that the hook uses; its checkpoints hold a few numbers."""
 
     def __init__(self, folder, **options):
         self.work_dir = str(folder)
@@ -39,7 +39,7 @@ class Runner:
         return sorted(path.name for path in Path(self.work_dir).glob('*.pth'))
 
 
-def test_only_as_many_checkpoints_are_kept_as_asked_for(tmp_path):
+def test_at_most_max_keep_ckpts_checkpoints_are_kept(tmp_path):
     runner = Runner(tmp_path, max_keep_ckpts=2)
     runner.train(4)
     assert runner.files() == ['iter_3.pth', 'iter_4.pth']
@@ -47,7 +47,7 @@ def test_only_as_many_checkpoints_are_kept_as_asked_for(tmp_path):
     assert runner.message_hub.get_info('keep_ckpt_ids') == [3, 4]
 
 
-def test_the_only_whole_one_is_never_deleted(tmp_path, caplog):
+def test_the_only_intact_checkpoint_is_never_deleted(tmp_path, caplog):
     runner = Runner(tmp_path, max_keep_ckpts=1)
     runner.train(1)
     runner.full = True
@@ -55,7 +55,7 @@ def test_the_only_whole_one_is_never_deleted(tmp_path, caplog):
         runner.train(2)
     assert runner.files() == ['iter_1.pth']
     assert (
-        f'iter_3.pth could not be saved: No space left on device. The last one is {tmp_path / "iter_1.pth"}; training goes on'
+        f'iter_3.pth could not be saved: No space left on device. The last one is {tmp_path / "iter_1.pth"}; training continues'
         in caplog.text
     )
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'iter_1.pth')
@@ -65,7 +65,7 @@ def test_the_only_whole_one_is_never_deleted(tmp_path, caplog):
     runner.hook.after_train(runner)
 
 
-def test_a_new_one_that_is_damaged_deletes_nothing(tmp_path, monkeypatch):
+def test_no_checkpoint_is_deleted_when_the_new_one_is_damaged(tmp_path, monkeypatch):
     runner = Runner(tmp_path, max_keep_ckpts=1)
     runner.train(1)
     save = runner.save_checkpoint
@@ -80,11 +80,13 @@ def test_a_new_one_that_is_damaged_deletes_nothing(tmp_path, monkeypatch):
     assert 'iter_1.pth' in runner.files() and 'it is cut off' in runner.hook.failure
 
 
-def test_a_last_checkpoint_that_cannot_be_saved_is_an_error(tmp_path):
+def test_training_ends_with_an_error_if_the_last_checkpoint_cannot_be_saved(tmp_path):
     runner = Runner(tmp_path)
     runner.full = True
     runner.train(1)
-    with pytest.raises(UserError, match='iter_1.pth could not be saved: No space left on device. There is none before'):
+    with pytest.raises(
+        UserError, match='iter_1.pth could not be saved: No space left on device. There is no earlier one'
+    ):
         runner.hook.after_train(runner)
 
 
@@ -96,7 +98,7 @@ def test_a_last_checkpoint_that_cannot_be_saved_is_an_error(tmp_path):
         (dict(save_best=['mAP', 'AP50'], rule='greater'), 'mAP'),
     ],
 )
-def test_the_best_is_kept_apart_and_replaced_only_by_a_better_one_that_is_there(options, key, tmp_path, caplog):
+def test_the_best_checkpoint_is_replaced_only_by_a_better_one_that_could_be_saved(options, key, tmp_path, caplog):
     runner = Runner(tmp_path, max_keep_ckpts=1, greater_keys=['mAP'], **options)
 
     def best():
@@ -112,12 +114,12 @@ def test_the_best_is_kept_apart_and_replaced_only_by_a_better_one_that_is_there(
         runner.hook.after_val_epoch(runner, dict(mAP=0.9, AP50=0.9))
     assert best() == ['best_mAP_iter_3.pth'] and 'the best checkpoint could not be saved: No space left' in caplog.text
     runner.full = False
-    # What could not be saved is not the best.
+    # The one that could not be saved does not count as the best.
     runner.hook.after_val_epoch(runner, dict(mAP=0.5, AP50=0.5))
     assert best() == ['best_mAP_iter_4.pth']
 
 
-def test_remains_of_a_writer_that_was_killed_are_removed(tmp_path):
+def test_unfinished_files_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / '.iter_7.pth.part').write_bytes(b'half')
     runner = Runner(tmp_path)
     assert not list(tmp_path.glob('.*')) and isinstance(runner.hook.file_backend, AtomicBackend)

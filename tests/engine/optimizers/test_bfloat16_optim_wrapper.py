@@ -4,7 +4,7 @@ from torch import nn
 from ssd_plugin.engine.optimizers.bfloat16_optim_wrapper import BFloat16OptimWrapper
 
 
-def test_the_forward_pass_is_in_bfloat16_and_weights_and_gradients_in_float32():
+def test_the_forward_pass_is_in_bfloat16_and_weights_and_gradients_are_in_float32():
     model = nn.Linear(4, 4)
     wrapper = BFloat16OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     before = model.weight.detach().clone()
@@ -13,7 +13,7 @@ def test_the_forward_pass_is_in_bfloat16_and_weights_and_gradients_in_float32():
     assert output.dtype == torch.bfloat16
     loss = output.float().square().sum() * 1e-30
     loss.backward()
-    # Far below what float16 can hold.
+    # Gradients far below the range of float16.
     assert (
         model.weight.grad.dtype == torch.float32 and model.weight.grad.abs().max() < 1e-20 and model.weight.grad.any()
     )

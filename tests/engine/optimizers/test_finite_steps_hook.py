@@ -24,7 +24,7 @@ class Model(nn.Sequential):
 
 
 class Trainer:
-    """Trains a model with the hook as MMEngine's loop does."""
+    """Train a linear layer after a batch norm with the hook, as MMEngine's loop does."""
 
     def __init__(self, folder, wrapper=OptimWrapper, accumulate=1, iterations=100, **options):
         torch.manual_seed(0)
@@ -66,25 +66,25 @@ def bad(value=float('nan')):
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
-def test_a_step_that_is_not_finite_changes_nothing(value, tmp_path, caplog):
+def test_a_step_with_nonfinite_gradients_changes_nothing(value, tmp_path, caplog):
     trainer = Trainer(tmp_path)
     trainer.train(good())
     before = trainer.state()
     with caplog.at_level(logging.INFO, 'hook'):
         trainer.train(bad(value), 'blood/7.jpg')
     after = trainer.state()
-    # But for batch norm's count of batches.
+    # Except for the batch count of batch norm.
     assert all(torch.equal(a, b) for a, b in zip(before, after) if a.is_floating_point())
     assert (
         'iteration 2' in caplog.text
         and 'blood/7.jpg' in caplog.text
-        and 'the step is left out, the 1. so far' in caplog.text
+        and 'the step is skipped (1 so far)' in caplog.text
     )
     trainer.train(good())
     assert all(value.isfinite().all() for value in trainer.state()) and not torch.equal(trainer.state()[4], after[4])
 
 
-def test_finite_steps_are_those_without_the_hook(tmp_path):
+def test_finite_steps_are_the_same_as_without_the_hook(tmp_path):
     with_hook, without = Trainer(tmp_path), Trainer(tmp_path)
     without.optim_wrapper.step = without.hook._step
     torch.manual_seed(1)
@@ -94,30 +94,30 @@ def test_finite_steps_are_those_without_the_hook(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(with_hook.state(), without.state()))
 
 
-def test_too_many_in_a_row_end_training_and_name_the_images(tmp_path):
+def test_too_many_skipped_steps_in_a_row_abort_training_and_name_the_images(tmp_path):
     trainer = Trainer(tmp_path, max_in_a_row=3)
     for _ in range(2):
         trainer.train(bad())
-    # One that is good begins the count again.
+    # A finite step resets the count.
     trainer.train(good())
     trainer.train(bad())
     trainer.train(bad())
     with pytest.raises(
-        UserError, match=r'iteration 6: 3 steps in a row, 5 in all.*blood/9.jpg.*learning rate.*nonfinite_iter_4.pth'
+        UserError, match=r'iteration 6: 3 steps in a row, 5 in total.*blood/9.jpg.*learning rate.*nonfinite_iter_4.pth'
     ):
         trainer.train(bad(), 'blood/9.jpg')
     assert all(value.isfinite().all() for value in trainer.state())
     assert sorted(path.name for path in tmp_path.iterdir()) == ['nonfinite_iter_1.pth', 'nonfinite_iter_4.pth']
 
 
-def test_too_large_a_share_ends_training_too(tmp_path):
+def test_too_large_a_fraction_of_skipped_steps_aborts_training(tmp_path):
     trainer = Trainer(tmp_path, max_in_a_row=100, max_share=0.3, window=10)
     with pytest.raises(UserError, match='iteration 5'):
         for index in range(8):
             trainer.train(good() if index % 2 else bad())
 
 
-def test_a_short_run_that_mostly_failed_is_an_error_in_the_end(tmp_path):
+def test_a_short_run_with_too_many_skipped_steps_ends_with_an_error(tmp_path):
     trainer = Trainer(tmp_path)
     for _ in range(4):
         trainer.train(good())
@@ -129,7 +129,7 @@ def test_a_short_run_that_mostly_failed_is_an_error_in_the_end(tmp_path):
     Trainer(tmp_path).hook.after_train(trainer)
 
 
-def test_the_batch_is_kept_for_replay(tmp_path):
+def test_the_first_batch_of_a_series_is_kept_for_replay(tmp_path):
     trainer = Trainer(tmp_path)
     inputs = bad()
     trainer.train(inputs, 'a.jpg')
@@ -141,7 +141,7 @@ def test_the_batch_is_kept_for_replay(tmp_path):
     assert all(value.isfinite().all() for value in kept['state_dict'].values())
 
 
-def test_of_many_series_the_last_batches_are_kept(tmp_path):
+def test_only_the_batches_of_the_last_series_are_kept(tmp_path):
     trainer = Trainer(tmp_path, max_share=1.0, max_kept=2)
     for index in range(12):
         trainer.train(bad() if index % 3 == 0 else good())
@@ -149,7 +149,7 @@ def test_of_many_series_the_last_batches_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize('wrapper', [OptimWrapper, PooledOptimWrapper])
-def test_one_bad_batch_of_several_that_are_accumulated_leaves_out_their_step(wrapper, tmp_path, caplog):
+def test_one_bad_micro_batch_skips_the_accumulated_step(wrapper, tmp_path, caplog):
     trainer, plain = Trainer(tmp_path, wrapper, accumulate=2), Trainer(tmp_path, wrapper, accumulate=2)
     torch.manual_seed(1)
     first, second = [good(), good()], [good(), good()]
@@ -162,7 +162,7 @@ def test_one_bad_batch_of_several_that_are_accumulated_leaves_out_their_step(wra
     assert all(torch.equal(a, b) for a, b in zip(trainer.state(), plain.state()) if a.is_floating_point())
 
 
-def test_values_whose_sum_would_overflow_are_finite():
+def test_large_values_whose_sum_overflows_are_finite():
     large = torch.full((4,), 3e38)
     assert all_finite([large, torch.zeros(2)]) and all_finite([])
     for value in (float('nan'), float('inf'), -float('inf')):

@@ -4,6 +4,8 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ssd_plugin.configs import pipeline_steps
+
 
 @HOOKS.register_module()
 class MosaicSwitchHook(Hook):
@@ -32,10 +34,7 @@ class MosaicSwitchHook(Hook):
         """Whether mosaics end before this iteration, and did not before."""
         if iteration < runner.max_iters * (1 - self.share):
             return False
-        # The pipeline of MMDetection's MultiImageMixDataset.
-        steps = [
-            step for step in getattr(runner.train_dataloader.dataset, 'pipeline', ()) if getattr(step, 'active', False)
-        ]
+        steps = [step for step, _ in pipeline_steps(runner.train_dataloader.dataset) if getattr(step, 'active', False)]
         for step in steps:
             step.active.fill_(False)
             runner.logger.info(f'No mosaics from here on ({type(step).__name__})')

@@ -4,7 +4,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ssd_plugin.configs import unwrapped
+from ssd_plugin.configs import pipeline_steps
 
 
 @HOOKS.register_module()
@@ -30,8 +30,7 @@ class SkippedImagesHook(Hook):
         self._report(runner)
 
     def _report(self, runner: Runner) -> None:
-        pipelines = [getattr(dataset, 'pipeline', None) for dataset in unwrapped(runner.train_dataloader.dataset)]
-        steps = [step for pipeline in pipelines for step in getattr(pipeline, 'transforms', ())]
+        steps = [step for step, _ in pipeline_steps(runner.train_dataloader.dataset)]
         counts = [step.counts.sum(dim=0) for step in steps if hasattr(step, 'counts')]
         read, skipped = sum(counts).tolist() if counts else (0, 0)
         if skipped > self._reported:

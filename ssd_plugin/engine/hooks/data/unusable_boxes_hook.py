@@ -5,7 +5,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ssd_plugin.configs import unwrapped
+from ssd_plugin.configs import leaf_datasets
 from ssd_plugin.datasets.annotations.box_rules import unusable
 from ssd_plugin.datasets.unusable_data import MAX_SHARE
 from ssd_plugin.errors import UserError
@@ -34,7 +34,10 @@ class UnusableBoxesHook(Hook):
             UserError: more than ``max_share`` of the boxes cannot be used.
         """
         counts, images, total = {}, [], 0
-        for dataset in unwrapped(runner.train_dataloader.dataset):
+        for _, dataset in leaf_datasets(runner.train_dataloader.dataset):
+            # A dataset of PyTorch has no annotations to look at.
+            if not hasattr(dataset, 'get_data_info'):
+                continue
             boxes, owners, sizes = _boxes(dataset)
             total += len(boxes)
             faults = unusable(boxes, sizes[owners])

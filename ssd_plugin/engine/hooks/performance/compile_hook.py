@@ -1,4 +1,6 @@
-"""The network compiled, by a line of the config."""
+"""Compilation of the network with ``torch.compile``."""
+
+from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -8,24 +10,24 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """``torch.compile`` of backbone, neck and prediction layers.
+    """Compile the backbone, the neck and the prediction layers with ``torch.compile``.
 
-    Names of parameters stay as they are, checkpoints too. MMEngine's own ``compile=True`` compiles ``train_step`` as a whole, whose
-    lists of boxes change from batch to batch and make it compile again and again; the loss of this package needs no compiler.
+    Parameters keep their names, so checkpoints stay the same. MMEngine's own ``compile=True`` compiles all of
+    ``train_step``, which is recompiled again and again because the number of boxes changes from batch to batch; the
+    loss of this package does not need a compiler.
 
     Args:
-        options: of ``torch.compile``, say ``mode='max-autotune'``.
+        options: Arguments of ``torch.compile``, for example ``mode='max-autotune'``.
     """
 
-    # After EMAHook copied the model.
+    # After EMAHook has copied the model.
     priority = 'LOW'
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         self.options = options
 
     def before_run(self, runner: Runner) -> None:
-        """Mark the parts; they are compiled when the first batch comes."""
+        """Mark the parts to be compiled when the first batch arrives."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        for part in (model.backbone, getattr(model, 'neck', None), model.bbox_head):
-            if part is not None:
-                part.compile(**self.options)
+        for part in (model.backbone, *([model.neck] if model.with_neck else []), model.bbox_head):
+            part.compile(**self.options)

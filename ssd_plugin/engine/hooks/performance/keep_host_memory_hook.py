@@ -1,4 +1,4 @@
-"""Faster training on a CPU: memory is kept, not given back and asked for in every layer."""
+"""Faster training on a CPU by keeping freed memory in the process."""
 
 import ctypes
 
@@ -14,17 +14,18 @@ M_MMAP_MAX = -4
 
 @HOOKS.register_module()
 class KeepHostMemoryHook(Hook):
-    """On a machine without a GPU, keep freed memory in the process.
+    """Keep freed memory in the process on a machine without a GPU.
 
-    glibc maps each large block anew and unmaps it when freed; for feature maps the kernel then clears the same pages again in
-    every layer, which takes about a third of a training step of the depthwise detector. PyTorch caches memory on GPUs only. The
-    price is that the process keeps its peak memory. Does nothing with a GPU or without glibc.
+    glibc maps each large block anew and unmaps it when it is freed. For feature maps, the kernel then clears the same
+    pages in every layer, which takes about a third of a training step of the depthwise detector; PyTorch caches memory
+    on GPUs only. In exchange, the process keeps its peak memory. The hook does nothing with a GPU or without glibc.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Before the first step."""
+        """Configure the allocator before the first step."""
         if torch.cuda.is_available():
             return
+        # Other C libraries, such as musl or that of macOS, have no mallopt.
         mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
         if mallopt is not None:
             mallopt(M_MMAP_MAX, 0)
