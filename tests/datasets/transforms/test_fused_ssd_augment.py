@@ -11,7 +11,7 @@ from ssd_plugin.datasets.transforms.image_decoding import reduction
 from ssd_plugin.datasets.transforms.load_encoded_image import EncodedImage
 from ssd_plugin.datasets.transforms.photometric_distortion import distort
 from ssd_plugin.datasets.transforms.window_choice import crop, zoom_out
-from ssd_plugin.datasets.transforms.window_sampling import NOTHING, fit, frame, move, snap
+from ssd_plugin.datasets.transforms.window_sampling import EMPTY, fit, frame, move, snap
 
 FILL = (104, 116, 124)
 PLAIN = dict(
@@ -91,7 +91,7 @@ def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
     expected = cv2.resize(canvas[y : y + height, x : x + width], (96, 64), interpolation=cv2.INTER_LINEAR).astype(int)
     shown = (
         None
-        if target == NOTHING
+        if target == EMPTY
         else fit(image[source[1] : source[3], source[0] : source[2]], target, None, cv2.INTER_LINEAR)
     )
     found = frame(shown, target, (96, 64), None, FILL).astype(int)
@@ -115,7 +115,7 @@ def test_windows_snap_to_whole_pixels_and_by_less_than_one(seed, width, height):
     if (window[2:] - window[:2] < 2).any():
         return
     snapped, source, target = snap(window, (width, height), (40, 30))
-    if target == NOTHING:
+    if target == EMPTY:
         return
     pixel = (snapped[2:] - snapped[:2]) / (40, 30)
     # The two parts show the same under the snapped window.
@@ -295,7 +295,7 @@ def test_each_colour_change_does_what_it_says():
         (dict(interpolation='sharp'), 'sharp'),
         (dict(constraints=()), 'constraints'),
         (dict(flip_direction='around'), 'around'),
-        (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), '1 in all'),
+        (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), 'at most 1'),
     ],
 )
 def test_options_that_cannot_be_are_named(options, message):
