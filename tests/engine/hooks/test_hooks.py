@@ -101,7 +101,7 @@ def test_keeping_host_memory_is_harmless():
     assert torch.ones(2**26).sum() == 2**26
 
 
-def test_skipped_images_are_reported_once_as_they_grow(caplog):
+def test_skipped_images_are_reported_when_their_number_grows(caplog):
     step = TRANSFORMS.build(dict(type='LoadEncodedImage'))
     dataset = SimpleNamespace(get_data_info=None, pipeline=SimpleNamespace(transforms=[step]))
     plain = SimpleNamespace(get_data_info=None)
