@@ -364,6 +364,20 @@ def start_gloo_without_gpu() -> None:
     Runner.wrap_model = wrap_model
 
 
+def replace_image_loader(loader: type) -> None:
+    """Have MMDetection's ``get_loading_pipeline`` (3.3.0, onedl 3.5.1) recognize the plugin's ``LoadImageFromFile``.
+
+    The function, which ``tools/analysis_tools/analyze_results.py`` calls, keeps the steps whose class is exactly MMCV's, so
+    that a subclass under the same name would not count as a step that loads images.
+
+    Args:
+        loader: The class registered as ``LoadImageFromFile``.
+    """
+    from mmdet.datasets import utils
+
+    utils.LoadImageFromFile = loader
+
+
 def install() -> None:
     """Check the versions and apply every patch. Called once by ``import ssd_plugin``."""
     check_torch_pair()

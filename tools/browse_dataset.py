@@ -1,4 +1,4 @@
-"""Look at what a config trains on: a contact sheet of augmented samples with boxes and class names.
+"""Show what a config trains on: a contact sheet of augmented samples with boxes and class names.
 
 python tools/browse_dataset.py configs/ssd_depthwise_bccd.py [--stages [INDEX]] [--number 16] [--out browse_dataset.png]
 """
@@ -26,12 +26,13 @@ from ssd_plugin.files import check_target
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Look at what a config trains on.')
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Show what a config trains on.')
     parser.add_argument('config', help='config file, or ssd_plugin::NAME for one that comes with the package')
     parser.add_argument(
-        '--out', type=Path, default=Path('browse_dataset.png'), help='picture (default: browse_dataset.png)'
+        '--out', type=Path, default=Path('browse_dataset.png'), help='PNG file (default: browse_dataset.png)'
     )
-    parser.add_argument('--number', type=at_least_one, default=16, help='samples (default: 16)')
+    parser.add_argument('--number', type=at_least_one, default=16, help='number of samples (default: 16)')
     parser.add_argument('--columns', type=at_least_one, default=4, help='samples in a row (default: 4)')
     parser.add_argument(
         '--stages',
@@ -39,9 +40,9 @@ def parse_args() -> argparse.Namespace:
         const=0,
         type=int,
         metavar='INDEX',
-        help='show one image go through the steps instead; the first one without a value',
+        help='show one image after each step of the pipeline instead; without a value the first image',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the random numbers (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random numbers (default: 0)')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='override settings of the config as key=value'
     )
@@ -49,6 +50,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Draw the sheet, and write it."""
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
     check_data_paths(cfg, ('train',))
@@ -61,9 +63,9 @@ def main() -> None:
         if args.stages is None:
             image = contact_sheet(dataset, np.random.permutation(len(dataset))[: args.number].tolist(), args.columns)
         else:
-            _, first = next(leaf_datasets(dataset))
-            if not 0 <= args.stages < len(first):
-                raise UserError(f'--stages {args.stages}: there are images 0 to {len(first) - 1}')
+            size = len(next(leaf_datasets(dataset))[1])
+            if not 0 <= args.stages < size:
+                raise UserError(f'--stages {args.stages}: the dataset has images 0 to {size - 1}')
             image = stages(dataset, args.stages, args.seed)
     write_png(image, str(args.out))
     print(f'{args.out}: {image.shape[2]}x{image.shape[1]} pixels')

@@ -1,8 +1,9 @@
-"""Pictures of what a data set gives to training."""
+"""Figures of the samples that a dataset gives to training."""
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,74 +14,79 @@ from torchvision.utils import draw_bounding_boxes, make_grid
 
 from ssd_plugin.configs import leaf_datasets, pipeline_steps
 from ssd_plugin.datasets.transforms import FusedSSDAugment
+from ssd_plugin.datasets.transforms.photometric_distortion import NO_DISTORTION
 
-# Pixels of the height that a picture is shown with, and above it for its title.
+# Pixels of the height at which an image is shown, and of the title above it.
 HEIGHT, TITLE = 300, 22
-NO_COLORS = dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0)
 
 
-def contact_sheet(dataset, indices: Sequence[int], columns: int) -> Tensor:
-    """Samples as training gets them, with boxes and class names.
+def contact_sheet(dataset: Any, indices: Sequence[int], columns: int) -> Tensor:
+    """Show samples as training gets them, with boxes and class names.
 
     Args:
-        dataset: with a pipeline that packs.
-        indices: of the samples.
-        columns: samples in a row.
+        dataset: Dataset whose pipeline ends with ``PackDetInputs``.
+        indices: Indices of the samples.
+        columns: Samples in a row.
 
     Returns:
-        ``(3, H, W)`` uint8, red first.
+        ``(3, H, W)`` uint8 RGB.
     """
-    meta, pictures = dataset.metainfo, []
+    cells = []
     for index in indices:
         sample = dataset[index]
         instances = sample['data_samples'].gt_instances
         title = Path(sample['data_samples'].metainfo.get('img_path', '')).name
-        pictures.append(
-            picture(sample['inputs'].flip(0), get_box_tensor(instances.bboxes), instances.labels.tolist(), meta, title)
-        )
-    return _grid(pictures, columns)
+        boxes = get_box_tensor(instances.bboxes)
+        cells.append(_cell(sample['inputs'].flip(0), boxes, instances.labels.tolist(), dataset.metainfo, title))
+    return _grid(cells, columns)
 
 
-def stages(dataset, index: int, seed: int) -> Tensor:
-    """One image after each step of the pipeline that changes it; of :class:`FusedSSDAugment`, the window that it chose, the window
-    sampled, and its colours changed; of steps that mix images, the others before it.
+def stages(dataset: Any, index: int, seed: int) -> Tensor:
+    """Show one image after each step of the pipeline that changes it.
+
+    :class:`FusedSSDAugment` is shown in three steps: the window that it chooses, the window sampled, and the colors
+    changed. Before a step that mixes images, the other images are shown.
 
     Args:
-        dataset: whose pipeline is shown, in wrappers or not; of several, the first.
-        index: of the image.
-        seed: of the random numbers.
+        dataset: Dataset, possibly in wrappers; of several innermost datasets the first one is shown.
+        index: Index of the image in the innermost dataset.
+        seed: Seed of NumPy's random numbers.
 
     Returns:
-        ``(3, H, W)`` uint8, red first.
+        ``(3, H, W)`` uint8 RGB.
     """
     np.random.seed(seed)
     _, leaf = next(leaf_datasets(dataset))
-    results, pictures, meta = leaf.get_data_info(index), [], leaf.metainfo
+    meta = leaf.metainfo
+    cells: list[Tensor] = []
 
-    def show(shown: dict, title: str) -> None:
-        boxes = torch.as_tensor(get_box_tensor(shown['gt_bboxes'])) if 'gt_bboxes' in shown else torch.zeros(0, 4)
-        labels = shown['gt_bboxes_labels'].tolist() if len(boxes) else []
-        pictures.append(picture(_as_tensor(shown['img']), boxes, labels, meta, title))
+    def show(sample: dict[str, Any], title: str) -> None:
+        boxes = torch.as_tensor(get_box_tensor(sample['gt_bboxes'])) if 'gt_bboxes' in sample else torch.zeros(0, 4)
+        labels = sample['gt_bboxes_labels'].tolist() if len(boxes) else []
+        cells.append(_cell(_rgb_tensor(sample['img']), boxes, labels, meta, title))
 
+    results = leaf.get_data_info(index)
     for step, others in pipeline_steps(dataset, first_only=True):
         if isinstance(step, FusedSSDAugment):
             before, state = dict(results), np.random.get_state()
-            results = _with_pixels(before)
-            plain = copy.copy(step)
-            plain.colors = NO_COLORS
-            sampled = plain(dict(results))
-            pictures.append(_window(results, sampled['window'], meta))
-            show(sampled, 'the window, sampled')
+            results = _decoded(before)
+            undistorted = copy.copy(step)
+            undistorted.colors = NO_DISTORTION
+            sampled = undistorted(dict(results))
+            cells.append(_window_cell(results, sampled['window'], meta))
+            show(sampled, 'window, sampled')
+            # The same random numbers again, now with the colors.
             np.random.set_state(state)
             results = step(before)
         else:
+            # The interface by which MMDetection's MultiImageMixDataset recognizes a step that mixes images.
             if hasattr(step, 'get_indexes'):
-                if not pictures:
-                    show(_with_pixels(results), 'one image')
+                if not cells:
+                    show(_decoded(results), 'image')
                 chosen = step.get_indexes(others)
                 mixed = [copy.deepcopy(others[i]) for i in (chosen if isinstance(chosen, Sequence) else [chosen])]
                 for other in mixed:
-                    show(_with_pixels(other), 'another image')
+                    show(_decoded(other), 'another image')
                 results = dict(results, mix_results=mixed)
             results = step(results)
         if results is None or 'data_samples' in results:
@@ -88,73 +94,71 @@ def stages(dataset, index: int, seed: int) -> Tensor:
         results.pop('mix_results', None)
         if 'img' in results:
             show(results, type(step).__name__)
-    return _grid(pictures, len(pictures))
+    return _grid(cells, len(cells))
 
 
-def _with_pixels(results: dict) -> dict:
-    """With all pixels of an image that is still encoded."""
+def _decoded(results: dict[str, Any]) -> dict[str, Any]:
+    """Return a sample with the pixels of an image that is still encoded."""
     if 'encoded_img' not in results:
         return results
-    return {
-        **{key: value for key, value in results.items() if key != 'encoded_img'},
-        'img': results['encoded_img'].decode(),
-    }
+    others = {name: value for name, value in results.items() if name != 'encoded_img'}
+    return {**others, 'img': results['encoded_img'].decode()}
 
 
-def _window(results: dict, window: Sequence[float], meta: dict) -> Tensor:
-    """The whole image with its objects and the window, which may reach beyond it."""
+def _window_cell(results: dict[str, Any], window: Sequence[float], meta: dict[str, Any]) -> Tensor:
+    """Show the original image with its objects and the window, which may extend beyond it."""
     height, width = results['img'].shape[:2]
     x1, y1, x2, y2 = (round(value) for value in window)
-    left, top = max(-x1, 0), max(-y1, 0)
-    world = cv2.copyMakeBorder(
-        results['img'], top, max(y2 - height, 0), left, max(x2 - width, 0), cv2.BORDER_CONSTANT, value=(128,) * 3
-    )
+    left, top, right, bottom = max(-x1, 0), max(-y1, 0), max(x2 - width, 0), max(y2 - height, 0)
+    canvas = cv2.copyMakeBorder(results['img'], top, bottom, left, right, cv2.BORDER_CONSTANT, value=(128, 128, 128))
     boxes = torch.as_tensor(get_box_tensor(results['gt_bboxes'])) + torch.tensor([left, top, left, top])
-    image = _drawn(_as_tensor(world), boxes, results['gt_bboxes_labels'].tolist(), meta)
-    place = torch.tensor([[x1 + left, y1 + top, x2 + left, y2 + top]]) * (HEIGHT / world.shape[0])
-    return _titled(draw_bounding_boxes(image, place.clamp(min=0), colors='white', width=4), 'the window chosen')
+    image = _with_boxes(_rgb_tensor(canvas), boxes, results['gt_bboxes_labels'].tolist(), meta)
+    outline = torch.tensor([[x1 + left, y1 + top, x2 + left, y2 + top]]) * (HEIGHT / canvas.shape[0])
+    return _with_title(draw_bounding_boxes(image, outline.clamp(min=0), colors='white', width=4), 'window chosen')
 
 
-def _as_tensor(image: np.ndarray) -> Tensor:
-    """``(H, W, 3)``, blue first, to ``(3, H, W)``, red first."""
+def _rgb_tensor(image: np.ndarray) -> Tensor:
+    """Convert ``(H, W, 3)`` BGR to ``(3, H, W)`` RGB."""
     return torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
 
 
-def picture(image: Tensor, boxes: Tensor, labels: list[int], meta: dict, title: str) -> Tensor:
-    """An image in the height shown, with boxes and class names, below its title.
+def _cell(image: Tensor, boxes: Tensor, labels: list[int], meta: dict[str, Any], title: str) -> Tensor:
+    """Return one cell of a sheet: an image with boxes and class names, below its title.
 
     Args:
-        image: ``(3, H, W)`` levels 0 to 255, red first, of any type.
-        boxes: ``(N, 4)`` in pixels of it.
-        labels: class of each.
-        meta: with ``classes`` and perhaps ``palette``.
-        title: above it.
+        image: ``(3, H, W)`` RGB of any type, with levels of 0 to 255.
+        boxes: ``(N, 4)`` xyxy in its pixels.
+        labels: Class index of each box.
+        meta: Metainfo of the dataset, with ``classes`` and perhaps ``palette``.
+        title: Text above the image.
     """
-    return _titled(_drawn(image, boxes, labels, meta), title)
+    return _with_title(_with_boxes(image, boxes, labels, meta), title)
 
 
-def _drawn(image: Tensor, boxes: Tensor, labels: list[int], meta: dict) -> Tensor:
+def _with_boxes(image: Tensor, boxes: Tensor, labels: list[int], meta: dict[str, Any]) -> Tensor:
+    """Resize an image to the height shown, and draw boxes and class names on it."""
     factor = HEIGHT / image.shape[1]
     size = [HEIGHT, max(round(image.shape[2] * factor), 1)]
-    # Some of MMDetection's steps leave fractions of levels, and levels beyond.
+    # Some of MMDetection's steps produce fractional levels, and levels outside of 0 to 255.
     image = image if image.dtype == torch.uint8 else image.clamp(0, 255).round().byte()
     image = torch.nn.functional.interpolate(image[None], size=size, mode='bilinear', antialias=True)[0]
+    if not labels:
+        return image
     palette = meta.get('palette') or [(255, 210, 0)]
     colors = [tuple(palette[label % len(palette)]) for label in labels]
-    if labels:
-        names = [meta['classes'][label] for label in labels]
-        image = draw_bounding_boxes(image, boxes * factor, names, colors=colors, width=2)
-    return image
+    names = [meta['classes'][label] for label in labels]
+    return draw_bounding_boxes(image, boxes * factor, names, colors=colors, width=2)
 
 
-def _titled(image: Tensor, title: str) -> Tensor:
+def _with_title(image: Tensor, title: str) -> Tensor:
+    """Put a white band with a title above an image."""
     band = np.full((TITLE, image.shape[2], 3), 255, np.uint8)
     cv2.putText(band, title, (4, TITLE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return torch.cat([torch.from_numpy(band).permute(2, 0, 1), image], dim=1)
 
 
-def _grid(pictures: list[Tensor], columns: int) -> Tensor:
-    """All in one, those smaller than the largest filled up with white."""
-    height, width = (max(image.shape[axis] for image in pictures) for axis in (1, 2))
-    filled = [torch.nn.functional.pad(p, (0, width - p.shape[2], 0, height - p.shape[1]), value=255) for p in pictures]
-    return make_grid(filled, columns, padding=6, pad_value=255)
+def _grid(cells: list[Tensor], columns: int) -> Tensor:
+    """Arrange cells in rows, padded with white to the size of the largest one."""
+    height, width = (max(cell.shape[axis] for cell in cells) for axis in (1, 2))
+    padded = [torch.nn.functional.pad(c, (0, width - c.shape[2], 0, height - c.shape[1]), value=255) for c in cells]
+    return make_grid(padded, columns, padding=6, pad_value=255)

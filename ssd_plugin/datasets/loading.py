@@ -1,8 +1,10 @@
-"""How loaders start their workers and put batches together."""
+"""Functions of data loaders: the start of a worker, and the collation of a batch."""
 
 import os
 import signal
+from collections.abc import Sequence
 from threading import Thread
+from typing import Any
 
 import cv2
 from mmengine.dataset import pseudo_collate
@@ -14,10 +16,15 @@ _HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1}
 
 @FUNCTIONS.register_module()
 def patient_worker(worker_id: int) -> None:
-    """For ``worker_init_fn``: a cluster sends SIGTERM and SIGUSR1 to every process of a job, and a trainer that wants to finish its
-    iteration needs its workers for that. They obey the trainer alone, and end with it.
+    """Initialize a loader's worker so that it survives the preemption signals of a cluster (``worker_init_fn``).
 
-    Each worker is one of many; OpenCV does not start threads of its own.
+    A cluster sends SIGTERM and SIGUSR1 to every process of a job, while a trainer that finishes its iteration still
+    needs its workers. These obey only the SIGTERM of the trainer, and end with it.
+
+    OpenCV's own threads are turned off, since each worker is one of many.
+
+    Args:
+        worker_id: Index of the worker, not used.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
     Thread(target=_obey_parent, daemon=True).start()
@@ -25,17 +32,26 @@ def patient_worker(worker_id: int) -> None:
 
 
 def _obey_parent() -> None:
-    # A handler would not be told who sent the signal.
+    """Wait for a SIGTERM of the parent process, and exit."""
+    # A signal handler would not learn who sent the signal.
     while True:
-        signalled = signal.sigwaitinfo(_HELD_SIGNALS)
-        if signalled.si_signo == signal.SIGTERM and signalled.si_pid == os.getppid():
+        received = signal.sigwaitinfo(_HELD_SIGNALS)
+        if received.si_signo == signal.SIGTERM and received.si_pid == os.getppid():
             os._exit(0)
 
 
 @FUNCTIONS.register_module()
-def stack_collate(batch: list[dict]) -> dict:
-    """MMEngine's ``pseudo_collate``, with images of one size as one tensor ``(B, C, H, W)``: one block of shared memory between worker
-    and trainer, one pinned block, one copy to the device, and one pass of the data preprocessor, where there would be as many as images.
+def stack_collate(batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Collate like MMEngine's ``pseudo_collate``, but stack images of one size into a tensor ``(B, C, H, W)``.
+
+    One tensor takes one block of shared memory between worker and trainer, one pinned block, one copy to the device and
+    one pass of the data preprocessor, instead of one for each image.
+
+    Args:
+        batch: Samples with ``inputs`` ``(C, H, W)`` and ``data_samples``.
+
+    Returns:
+        ``inputs``, a tensor or (for images of different sizes) a list of tensors, and ``data_samples``, a list.
     """
     collated = pseudo_collate(batch)
     if len({image.shape for image in collated['inputs']}) == 1:

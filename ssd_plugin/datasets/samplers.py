@@ -1,11 +1,13 @@
-"""Training data as one stream of draws, each of which is the same whoever makes it and when.
+"""Training data as a stream of draws, each of which is the same whichever process makes it, and when.
 
-A draw has a position in the stream, and by it an image and a random seed of its own. So what a draw becomes does not depend on the worker
-that makes it, on how many workers there are, or on what was drawn before: training can go on anywhere in the stream.
+A draw has a position in the stream, which determines its image and its random seed. So the sample that it yields
+depends neither on the worker that makes it, nor on the number of workers, nor on earlier draws: training can resume
+anywhere in the stream.
 """
 
 import random
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,33 +17,34 @@ from torch.utils.data import Dataset, Sampler
 
 
 class Draw(int):
-    """The index of an image, and the random seed of this draw of it."""
+    """The index of an image, with the random seed of this draw of it."""
 
     seed: int
 
-    def __new__(cls, index: int, seed: int):
+    def __new__(cls, index: int, seed: int) -> 'Draw':
+        """Return an integer equal to the index, with the seed as an attribute."""
         draw = super().__new__(cls, index)
         draw.seed = seed
         return draw
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type['Draw'], tuple[int, int]]:
         return Draw, (int(self), self.seed)
 
 
 @DATA_SAMPLERS.register_module()
-class StreamSampler(Sampler):
-    """Endless draws, every image once before any comes again, like MMEngine's ``InfiniteSampler``; but it can begin anywhere.
+class StreamSampler(Sampler[Draw]):
+    """Endless draws that visit every image once per round, like MMEngine's ``InfiniteSampler``, from any position.
 
     Args:
-        dataset: what is drawn from.
-        shuffle: a new order each time round, or always that of the data set.
-        seed: of order and draws, the same in all ranks.
+        dataset: Dataset to draw from.
+        shuffle: Whether each round has an order of its own; otherwise it is the dataset's.
+        seed: Seed of orders and draws, the same in all ranks.
 
     Attributes:
-        position: where the next iteration begins, counted over all ranks.
+        position: Position in the stream at which the next iteration begins, counted over all ranks.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None):
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         self.shuffle = shuffle
@@ -49,29 +52,43 @@ class StreamSampler(Sampler):
         self.position = 0
 
     def __iter__(self) -> Iterator[Draw]:
-        position, rounds, order = self.position + self.rank, None, range(self.size)
+        position, current_round = self.position + self.rank, -1
+        order: Sequence[int] | np.ndarray = range(self.size)
         while True:
-            if self.shuffle and position // self.size != rounds:
-                rounds = position // self.size
-                order = np.random.Generator(np.random.PCG64(mixed_seed(self.seed, 0, rounds))).permutation(self.size)
+            if self.shuffle and position // self.size != current_round:
+                current_round = position // self.size
+                generator = np.random.Generator(np.random.PCG64(mixed_seed(self.seed, 0, current_round)))
+                order = generator.permutation(self.size)
             yield Draw(int(order[position % self.size]), mixed_seed(self.seed, 1, position))
             position += self.world_size
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing: the order is new each time round by itself."""
+        """Do nothing: each round of the stream has its own order. MMEngine calls this of every sampler."""
 
 
-class SeededDataset(Dataset):
-    """A data set in which a :class:`Draw` is made with its own random seed, of Python, NumPy and PyTorch."""
+class SizedDataset(Protocol):
+    """A dataset with samples by index."""
 
-    def __init__(self, dataset: Dataset):
+    def __getitem__(self, index: int) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+
+class SeededDataset(Dataset[Any]):
+    """A dataset that makes the sample of each :class:`Draw` under the draw's own seed.
+
+    Args:
+        dataset: Dataset whose samples are made.
+    """
+
+    def __init__(self, dataset: SizedDataset) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         if isinstance(index, Draw):
             seed_all(index.seed)
         return self.dataset[int(index)]
@@ -79,24 +96,25 @@ class SeededDataset(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getattr__(self, name: str):
-        # What hooks and samplers ask of the data set itself; not what pickle asks of an object half made.
+    def __getattr__(self, name: str) -> Any:
+        # MMEngine's hooks and samplers read metainfo and other attributes of the dataset. The exceptions are what
+        # pickle and copy look up on an object that has no attributes yet.
         if name == 'dataset' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
-    def __deepcopy__(self, memo) -> 'SeededDataset':
-        # MMEngine copies what it builds a loader from; annotations in shared memory are to stay there.
+    def __deepcopy__(self, memo: dict[int, Any]) -> 'SeededDataset':
+        # MMEngine copies the config that it builds a loader from; annotations in shared memory must not be copied.
         return self
 
 
 def mixed_seed(*numbers: int) -> int:
-    """A seed of 32 bits from several numbers: far apart for neighbours."""
+    """Return a 32-bit seed derived from several numbers, such that neighboring numbers give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def seed_all(seed: int) -> None:
-    """Seed the generators of Python, NumPy and PyTorch."""
+    """Seed the global generators of Python, NumPy and PyTorch."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -42,13 +42,13 @@ def test_every_image_comes_once_before_any_comes_again_and_the_order_changes():
     assert draws(sampler_of(7, seed=4), 21) != draws(sampler_of(7), 21)
 
 
-def test_every_draw_has_a_seed_of_its_own():
+def test_every_draw_has_its_own_seed():
     assert max(Counter(seed for _, seed in draws(sampler_of(5), 2000)).values()) == 1
     assert len({mixed_seed(a, b) for a in range(30) for b in range(30)}) == 900
 
 
 class Noise:
-    """Random numbers of all three generators."""
+    """A dataset of random numbers from all three generators."""
 
     metainfo = dict(classes=('a',))
 
@@ -72,12 +72,12 @@ def test_what_a_draw_becomes_does_not_depend_on_the_workers(workers):
     assert len({tuple(row) for row in expected.tolist()}) == 12
 
 
-def test_a_draw_is_an_index_that_travels_with_its_seed():
+def test_a_draw_is_an_index_that_keeps_its_seed_when_pickled():
     draw = pickle.loads(pickle.dumps(Draw(4, 99)))
     assert draw == 4 and draw.seed == 99 and list(range(9))[draw] == 4
 
 
-def test_the_data_set_stays_itself():
+def test_a_seeded_dataset_passes_attributes_on():
     dataset = SeededDataset(Noise())
     assert dataset.metainfo == Noise.metainfo and len(dataset) == 6 and not hasattr(dataset, 'pipeline')
     assert pickle.loads(pickle.dumps(dataset))[2][0] == 2

@@ -24,25 +24,25 @@ def test_a_sheet_has_a_cell_for_each_sample(dataset):
     assert sheet.dtype == torch.uint8 and sheet.shape == (3, 2 * (HEIGHT + TITLE) + 18, 2 * 400 + 18)
 
 
-def test_stages_show_window_sample_and_colours(dataset):
+def test_stages_show_window_sample_and_colors(dataset):
     sheet = stages(dataset, 0, seed=3)
     assert sheet.shape[1] == HEIGHT + TITLE + 12
     width = (sheet.shape[2] - 6) // 3
     window, sampled, result = (sheet[:, 6 + TITLE : -6, 6 + i * width : i * width + width].float() for i in range(3))
-    # Only colours differ between the last two: one level of brightness or another factor, so nearly a line.
+    # The last two differ in color only, so their levels are nearly linear in each other.
     assert np.corrcoef(sampled.flatten(), result.flatten())[0, 1] > 0.7
     assert ((window - sampled).abs() > 30).float().mean() > 0.1
     assert torch.equal(sheet, stages(dataset, 0, seed=3))
 
 
-def test_stages_of_mmdetections_steps_are_shown_one_by_one_in_whole_levels(shapes):
+def test_each_step_of_mmdetection_is_a_stage_in_whole_levels(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
     data = cfg.train_dataloader.dataset
     data.pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations', with_bbox=True),
         dict(type='RandomFlip', prob=1.0),
-        # Leaves fractions of levels.
+        # Its result has fractional levels.
         dict(type='PhotoMetricDistortion'),
         dict(type='PackDetInputs'),
     ]
@@ -62,14 +62,14 @@ def test_stages_show_what_a_mosaic_is_made_of(shapes):
         dataset={**data, 'pipeline': loading},
         pipeline=[dict(type='MosaicSSDAugment', augment=augment), packing],
     )
-    # Four images and what they become.
+    # Four images and their mosaic.
     assert (
         stages(DATASETS.build(dict(type='RepeatDataset', dataset=mixed, times=2)), 0, seed=0).shape[2]
         == 5 * (400 + 6) + 6
     )
 
 
-def test_tool_writes_a_picture(run_tool, shapes, tmp_path):
+def test_tool_writes_a_figure(run_tool, shapes, tmp_path):
     result = run_tool('browse_dataset.py', CONFIG, '--number', '3', '--cfg-options', f'data_root={shapes}')
     assert result.returncode == 0, result.stderr
     assert cv2.imread(str(tmp_path / 'browse_dataset.png')).shape == (334, 1224, 3)

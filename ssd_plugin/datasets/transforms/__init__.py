@@ -1,5 +1,8 @@
+"""Read, decode and augment images."""
+
 from .fused_ssd_augment import FusedSSDAugment
 from .load_encoded_image import LoadEncodedImage
+from .load_image_from_file import LoadImageFromFile
 from .mosaic_ssd_augment import MosaicSSDAugment
 
-__all__ = ['FusedSSDAugment', 'LoadEncodedImage', 'MosaicSSDAugment']
+__all__ = ['FusedSSDAugment', 'LoadEncodedImage', 'LoadImageFromFile', 'MosaicSSDAugment']

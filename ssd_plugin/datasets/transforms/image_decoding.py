@@ -1,34 +1,71 @@
-"""Reading image files: no more of a JPEG than is needed, and files out of the ordinary as people see them."""
+"""Read and decode image files.
+
+Training, evaluation, detection and the dataset check all decode with :func:`decode` or :func:`decode_jpeg`, and so
+agree on which files are unreadable.
+"""
 
 import io
+from typing import Any
 
 import cv2
 import numpy as np
 import simplejpeg
+from mmengine.fileio import get
 from PIL import Image
 
-# Shares at which libjpeg-turbo's inverse DCT is vectorised; those between cost more than the whole image.
+# Factors at which libjpeg-turbo has a vectorized inverse DCT; others cost more than decoding the whole image.
 REDUCTIONS = (8, 4, 2)
-# What EXIF's orientation asks for: transpose, then flip (OpenCV's code); JEITA CP-3451, section 4.6.4.
-TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
+# EXIF orientation: whether to transpose, then the flip (OpenCV's code); JEITA CP-3451, section 4.6.4.
+TURNS: dict[int, tuple[bool, int | None]] = {
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
+}
 ORIENTATION = 0x0112
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
 
 class UnreadableImage(Exception):
-    """Bytes that are no whole image; the message says what is wrong with them."""
+    """A file that does not hold a complete image; the message is the reason, without the path."""
+
+
+def read_file(path: str, backend_args: dict[str, Any] | None = None) -> bytes:
+    """Return the content of an image file.
+
+    Args:
+        path: Path or address.
+        backend_args: Arguments of MMEngine's file backend; by default it follows from the path.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableImage: The file exists, but cannot be read.
+    """
+    try:
+        return get(path, backend_args=backend_args)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableImage(error.strerror or str(error)) from error
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of a JPEG, as EXIF turns it, from its header; ``None`` where :func:`decode_jpeg` is of no use: CMYK and all
-    other formats."""
-    colors, size = _jpeg_header(data)
+    """Return the (width, height) of a JPEG after its EXIF rotation, from the header alone.
+
+    Returns:
+        ``None`` for files that :func:`decode_jpeg` does not support: CMYK and every other format.
+    """
+    colors, (width, height) = _jpeg_header(data)
     if colors not in ('YCbCr', 'Gray', 'RGB'):
         return None
-    return size[::-1] if _turn(data)[0] else size
+    return (height, width) if _turn(data)[0] else (width, height)
 
 
 def _jpeg_header(data: bytes) -> tuple[str, tuple[int, int]]:
-    """Colour space, empty for what is no JPEG, and (width, height) as stored."""
+    """Return the color space, empty if the data is not a JPEG, and the (width, height) as stored."""
     if data[:2] != b'\xff\xd8':
         return '', (0, 0)
     try:
@@ -39,54 +76,61 @@ def _jpeg_header(data: bytes) -> tuple[str, tuple[int, int]]:
 
 
 def _turn(data: bytes) -> tuple[bool, int | None]:
-    """Whether EXIF transposes, and the flip after it."""
-    # EXIF stands at the beginning of a file.
+    """Return whether EXIF asks for a transposition, and for which flip after it."""
+    # EXIF is at the beginning of a file.
     if data.find(b'Exif\0\0', 0, 4096) < 0:
         return False, None
     try:
-        orientation = Image.open(io.BytesIO(data)).getexif().get(ORIENTATION)
+        orientation = Image.open(io.BytesIO(data)).getexif().get(ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError):
-        orientation = None
+        orientation = 1
     return TURNS.get(orientation, (False, None))
 
 
 def reduction(size: tuple[int, int], needed: tuple[float, float]) -> int:
-    """The largest of 1, 2, 4 and 8 by which an image of ``size`` may shrink and still be as large as ``needed``."""
+    """Return the largest of 1, 2, 4 and 8 by which an image can be reduced without falling below a size.
+
+    Args:
+        size: (width, height) of the image.
+        needed: (width, height) that the reduced image must have at least.
+    """
     return next((r for r in REDUCTIONS if size[0] >= r * needed[0] and size[1] >= r * needed[1]), 1)
 
 
 def decode_jpeg(data: bytes, reduced: int = 1, accurate: bool = False) -> np.ndarray:
-    """A JPEG of which :func:`jpeg_size` knows the size, or a share of it.
+    """Decode a JPEG whose size :func:`jpeg_size` knows, at full or reduced resolution.
 
     Args:
-        data: the file.
-        reduced: 1, 2, 4 or 8; the sides of the result are the image's divided by it, rounded up.
-        accurate: interpolate colours as OpenCV does, which takes a tenth longer; otherwise they have the resolution of the file.
+        data: Content of the file.
+        reduced: 1, 2, 4 or 8; the sides of the image are divided by it and rounded up.
+        accurate: Interpolate the chroma planes as OpenCV does, which takes 10% longer, instead of repeating their
+            pixels.
 
     Returns:
-        ``(H, W, 3)`` uint8, blue first.
+        ``(H, W, 3)`` uint8 BGR, rotated as EXIF asks.
 
     Raises:
-        UnreadableImage: the data ends too early or is damaged.
+        UnreadableImage: The file is cut off or damaged.
     """
-    options = dict(fastupsample=not accurate)
+    options: dict[str, Any] = dict(fastupsample=not accurate)
     if reduced > 1:
         width, height = _jpeg_header(data)[1]
         options |= dict(min_height=-(-height // reduced), min_width=-(-width // reduced))
-    image = _strictly(data, 'BGR', **options)
+    image = _decode_completely(data, 'BGR', **options)
     transpose, flip = _turn(data)
     if transpose:
         image = cv2.transpose(image)
     return image if flip is None else cv2.flip(image, flip)
 
 
-def _strictly(data: bytes, colors: str, **options) -> np.ndarray:
+def _decode_completely(data: bytes, colors: str, **options: Any) -> np.ndarray:
+    """Decode a JPEG and raise :class:`UnreadableImage` if a part is missing, where other decoders fill it with gray."""
     try:
         return simplejpeg.decode_jpeg(data, colors, **options)
     except ValueError as error:
         if 'premature end' in str(error).lower():
             raise UnreadableImage('it is cut off or damaged') from error
-    # Warnings, say of superfluous bytes, are errors to the strict reader.
+    # The strict decoder also rejects harmless warnings, such as superfluous bytes.
     try:
         return simplejpeg.decode_jpeg(data, colors, strict=False, **options)
     except ValueError as error:
@@ -94,27 +138,29 @@ def _strictly(data: bytes, colors: str, **options) -> np.ndarray:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Any image file, turned as EXIF says and without transparency; grey and 16-bit files become 8-bit colour.
+    """Decode an image file of any format that OpenCV knows.
+
+    An intact file gives the pixels that ``cv2.imdecode`` gives.
 
     Args:
-        data: the file.
+        data: Content of the file.
 
     Returns:
-        ``(H, W, 3)`` uint8, blue first.
+        ``(H, W, 3)`` uint8 BGR, rotated as EXIF asks, without transparency; gray and 16-bit files are converted.
 
     Raises:
-        UnreadableImage: it is empty, no image, damaged, or ends too early.
+        UnreadableImage: The file is empty, cut off, damaged, or not an image.
     """
     if not data:
         raise UnreadableImage('it is empty')
     if jpeg_size(data) is not None:
         return decode_jpeg(data, accurate=True)
-    # OpenCV shows what there is of a file that is cut off.
+    # OpenCV fills the missing part of a file that is cut off.
     if _jpeg_header(data)[0] == 'CMYK':
-        _strictly(data, 'CMYK')
-    if data[:8] == b'\x89PNG\r\n\x1a\n' and b'IEND' not in data[-1024:]:
+        _decode_completely(data, 'CMYK')
+    if data.startswith(PNG_SIGNATURE) and b'IEND' not in data[-1024:]:
         raise UnreadableImage('it is cut off')
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise UnreadableImage('it is no image of a known format, or damaged')
+        raise UnreadableImage('it is damaged, or not an image of a known format')
     return image

@@ -1,20 +1,31 @@
-"""Which part of the world an augmented image shows: zoom-out and IoU-constrained crop (SSD paper, sections 2.2 and 3.6), as one
-window in pixels of the original image, which may reach beyond it."""
+"""Choose what an augmented image shows: zoom-out and IoU-constrained crop (SSD paper, sections 2.2 and 3.6).
+
+Both end in one window (x1, y1, x2, y2) in pixels of the original image, which may extend beyond it.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# Patch constraints: the lowest IoU with an object, 0 for any patch, None for the whole image.
+from .random_source import RandomSource
+
+# Constraints on the patch: the lowest IoU with an object, 0 for any patch, None for no crop.
 CONSTRAINTS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-# Constraints chosen before the image is left whole; with the default ones the chance to get there is 1e-7.
+# Constraints tried before the image is left uncropped. With the default constraints the probability of that is 1e-7.
 ROUNDS = 100
 
 
-def zoom_out(
-    width: float, height: float, ratio_range: tuple[float, float], random: np.random.RandomState
-) -> np.ndarray:
-    """A window (x1, y1, x2, y2) of ``ratio`` times the image's sides, with the image somewhere in it."""
+def zoom_out(width: float, height: float, ratio_range: tuple[float, float], random: RandomSource) -> np.ndarray:
+    """Return a window (x1, y1, x2, y2) that is larger than the image by a random ratio, with the image inside it.
+
+    The position of the image in the window is uniformly distributed.
+
+    Args:
+        width: Width of the image.
+        height: Height of the image.
+        ratio_range: Range of the ratio of the sides, 1 or more.
+        random: Source of random numbers.
+    """
     ratio = random.uniform(*ratio_range)
     left, top = random.uniform(0, (ratio - 1) * width), random.uniform(0, (ratio - 1) * height)
     return np.array([-left, -top, ratio * width - left, ratio * height - top])
@@ -27,25 +38,25 @@ def crop(
     scale_range: tuple[float, float],
     aspect_range: tuple[float, float],
     tries: int,
-    random: np.random.RandomState,
+    random: RandomSource,
 ) -> np.ndarray:
-    """A patch of a window.
+    """Choose a patch of a window that meets a random constraint.
 
-    One of the constraints is chosen; of the patches drawn, all at once, the first one that meets it is taken. It must contain the
-    centre of an object, and overlap one by the constraint's IoU at least. If none does, another constraint is chosen. Without
-    objects the window itself is returned.
+    One of the constraints is drawn, then all candidate patches at once; the first one that meets the constraint is
+    taken. It must contain the center of an object, and its IoU with an object must reach the constraint. If no
+    candidate qualifies, another constraint is drawn. Without objects the result is the window itself.
 
-    A patch has the sides ``s sqrt(a)`` and ``s / sqrt(a)``, as shares of the window's, with ``s`` from ``scale_range`` and ``a``
-    from the part of ``aspect_range`` with which it fits, between s^2 and 1 / s^2.
+    A patch has the sides ``s sqrt(a)`` and ``s / sqrt(a)``, as fractions of the window's. ``s`` is drawn from
+    ``scale_range``, and ``a`` from the part of ``aspect_range`` with which the patch fits, between s^2 and 1 / s^2.
 
     Args:
         window: (x1, y1, x2, y2).
         boxes: ``(N, 4)`` objects, in the same coordinates.
-        constraints: lowest IoU each, 0 for any patch, ``None`` for the whole window.
-        scale_range: of the square root of the patch's area, as a share of the window's.
-        aspect_range: of the patch, its share of the width over that of the height.
-        tries: number of patches drawn.
-        random: source of random numbers.
+        constraints: Lowest IoU of each constraint, 0 for any patch, ``None`` for the whole window.
+        scale_range: Range of the square root of the patch's area as a fraction of the window's.
+        aspect_range: Range of the patch's aspect ratio, with both sides as fractions of the window's.
+        tries: Number of candidate patches drawn for a constraint.
+        random: Source of random numbers.
 
     Returns:
         (x1, y1, x2, y2).
@@ -53,11 +64,11 @@ def crop(
     if len(boxes) == 0:
         return window
     sides = window[2:] - window[:2]
-    # (4, N), in shares of the window.
+    # (4, N), as fractions of the window.
     left, top, right, bottom = ((boxes.reshape(-1, 2, 2) - window[:2]) / sides).reshape(-1, 4).T
     center_x, center_y = (left + right) / 2, (top + bottom) / 2
     areas = (right - left) * (bottom - top)
-    # Not even a patch that lies in the largest object, or just around it, overlaps it by more.
+    # No IoU exceeds the area of the largest object over that of the smallest patch.
     highest = areas.max() / scale_range[0] ** 2
     for _ in range(ROUNDS):
         least = constraints[int(random.random_sample() * len(constraints))]
@@ -76,16 +87,23 @@ def crop(
             good &= (shared * ((1 + least) / least) >= 4 * width * height + areas).any(axis=1)
         first = good.argmax()
         if good[first]:
-            x, y, width, height = (float(values[first, 0]) for values in (x, y, width, height))
-            shares = np.array([[x - width, y - height], [x + width, y + height]])
-            return (shares * sides + window[:2]).reshape(4)
+            # Center and half the sides.
+            cx, cy, w, h = (float(values[first, 0]) for values in (x, y, width, height))
+            fractions = np.array([[cx - w, cy - h], [cx + w, cy + h]])
+            return (fractions * sides + window[:2]).reshape(4)
     return window
 
 
 def _patches(
     scale_range: tuple[float, float], aspect_range: tuple[float, float], drawn: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """Centre x, y and half the width and height, in shares of the window, from four numbers in [0, 1) each, ``(4, ...)``."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return center x, center y, half the width and half the height of patches, as fractions of the window.
+
+    Args:
+        scale_range: As in :func:`crop`.
+        aspect_range: As in :func:`crop`.
+        drawn: ``(4, ...)`` random numbers in [0, 1), four for each patch.
+    """
     scale = scale_range[0] + (scale_range[1] - scale_range[0]) * drawn[0]
     square = scale * scale
     narrowest = np.maximum(aspect_range[0], square)

@@ -1,72 +1,102 @@
-"""From a window of an image to the network's input, in one resampling, and boxes along with it.
+"""Sample the network's input from a window of an image in one resampling pass, and transform the boxes with it.
 
-A window is (x1, y1, x2, y2) in pixels of the image, and may reach beyond it. Of the result, a part (left, top, right, bottom) shows
-something; the rest is fill.
+A window is (x1, y1, x2, y2) in pixels of the image, and may extend beyond it. A part is (left, top, right, bottom) in
+whole pixels: of the image, the part that the window shows; of the result, the part that shows it. The rest of the
+result is fill.
 """
 
 import cv2
 import numpy as np
 
 Part = tuple[int, int, int, int]
-NOTHING = (0, 0, 0, 0)
+EMPTY: Part = (0, 0, 0, 0)
 
 
 def snap(window: np.ndarray, size: tuple[int, int], scale: tuple[int, int]) -> tuple[np.ndarray, Part, Part]:
-    """The window that begins and ends on whole pixels of the image and of the result, nearest to the one wanted.
+    """Move a window to the nearest one that begins and ends on whole pixels of both the image and the result.
 
     Args:
-        window: wanted.
+        window: (x1, y1, x2, y2).
         size: (width, height) of the image.
         scale: (width, height) of the result.
 
     Returns:
-        the window; the part of the image that it shows; the part of the result that shows it. Both parts are empty where the window
-        misses the image.
+        The window, the part of the image that it shows, and the part of the result that shows it. Where the window
+        misses the image, it is unchanged, and both parts are empty.
     """
     x1, y1, x2, y2 = window.tolist()
-    x, source_x, target_x = _snap(x1, x2, size[0], scale[0])
-    y, source_y, target_y = _snap(y1, y2, size[1], scale[1])
+    x = _snap_axis(x1, x2, size[0], scale[0])
+    y = _snap_axis(y1, y2, size[1], scale[1])
     if x is None or y is None:
-        return window, NOTHING, NOTHING
-    return np.array(_corners(x, y)), _corners(source_x, source_y), _corners(target_x, target_y)
+        return window, EMPTY, EMPTY
+    (left, right), source_x, target_x = x
+    (top, bottom), source_y, target_y = y
+    source = source_x[0], source_y[0], source_x[1], source_y[1]
+    target = target_x[0], target_y[0], target_x[1], target_y[1]
+    return np.array([left, top, right, bottom]), source, target
 
 
-def _corners(x: tuple, y: tuple) -> tuple:
-    return x[0], y[0], x[1], y[1]
+def _snap_axis(
+    low: float, high: float, length: int, wanted: int
+) -> tuple[tuple[float, float], tuple[int, int], tuple[int, int]] | None:
+    """Snap one axis.
 
+    Args:
+        low: Begin of the window.
+        high: End of the window.
+        length: Side of the image.
+        wanted: Side of the result.
 
-def _snap(low: float, high: float, length: int, wanted: int) -> tuple[tuple | None, tuple[int, int], tuple[int, int]]:
-    """One axis of :func:`snap`: ends of the window, of the image's part, and of the result's; no window where it misses."""
+    Returns:
+        Begin and end of the window, of the part of the image, and of the part of the result; ``None`` where they miss.
+    """
     first, last = max(round(low), 0), min(round(high), length)
     pixels = wanted / (high - low)
-    # An end inside the image is an end of the result; beyond it there is fill.
+    # An end inside the image is an end of the result; beyond the image there is fill.
     start = 0 if low >= 0 else round(-low * pixels)
     stop = wanted if high <= length else round((length - low) * pixels)
     if last <= first or stop <= start:
-        return None, (0, 0), (0, 0)
+        return None
     step = (last - first) / (stop - start)
     return (first - start * step, last + (wanted - stop) * step), (first, last), (start, stop)
 
 
 def area(part: Part) -> int:
-    """Number of pixels."""
+    """Return the number of pixels of a part."""
     return (part[2] - part[0]) * (part[3] - part[1])
 
 
-def fit(shown: np.ndarray, target: Part, flip: int | None, interpolation: int) -> np.ndarray:
-    """A part of an image resized to a part of the result, and flipped (OpenCV's code)."""
+def fit(pixels: np.ndarray, target: Part, flip: int | None, interpolation: int) -> np.ndarray:
+    """Resize pixels to the size of a part, and flip them.
+
+    Args:
+        pixels: ``(H, W, 3)``.
+        target: Part of the result.
+        flip: OpenCV's code, ``None`` for no flip.
+        interpolation: OpenCV's code.
+    """
     size = target[2] - target[0], target[3] - target[1]
-    if shown.shape[1::-1] != size:
-        shown = cv2.resize(shown, size, interpolation=interpolation)
-    return shown if flip is None else cv2.flip(shown, flip)
+    if pixels.shape[1::-1] != size:
+        pixels = cv2.resize(pixels, size, interpolation=interpolation)
+    return pixels if flip is None else cv2.flip(pixels, flip)
 
 
 def frame(
-    shown: np.ndarray | None, target: Part, scale: tuple[int, int], flip: int | None, fill: tuple[int, ...]
+    pixels: np.ndarray | None, target: Part, scale: tuple[int, int], flip: int | None, fill: tuple[int, ...]
 ) -> np.ndarray:
-    """The result ``(scale[1], scale[0], 3)``: its part that shows something, and the fill colour around it.
+    """Place pixels in the result, with the fill color around them.
 
-    Its memory is channels first, which is what it becomes next: MMDetection's ``PackDetInputs`` has nothing to copy.
+    The memory layout is channels first, which is what MMDetection's ``PackDetInputs`` needs, so that it copies nothing.
+
+    Args:
+        pixels: Already resized and flipped; ``None`` for a result of fill alone.
+        target: Part of the result that they take, before the flip.
+        scale: (width, height) of the result.
+        flip: OpenCV's code, ``None`` for no flip.
+        fill: BGR levels.
+
+    Returns:
+        ``(height, width, 3)`` uint8.
     """
     width, height = scale
     left, top, right, bottom = target
@@ -78,13 +108,23 @@ def frame(
     if target != (0, 0, width, height):
         for plane, level in zip(planes, fill):
             plane.fill(level)
-    if shown is not None:
-        cv2.split(shown, [plane[top:bottom, left:right] for plane in planes])
+    if pixels is not None:
+        cv2.split(pixels, [plane[top:bottom, left:right] for plane in planes])
     return planes.transpose(1, 2, 0)
 
 
 def move(boxes: np.ndarray, window: np.ndarray, scale: tuple[int, int], flip: int | None) -> np.ndarray:
-    """Boxes ``(N, 4)`` in pixels of the image to pixels of the result, cut at its border."""
+    """Transform boxes from pixels of the image to pixels of the result, clipped at its border.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy.
+        window: (x1, y1, x2, y2) that the result shows.
+        scale: (width, height) of the result.
+        flip: OpenCV's code, ``None`` for no flip.
+
+    Returns:
+        ``(N, 4)`` xyxy.
+    """
     factor = np.asarray(scale) / (window[2:] - window[:2])
     corners = np.minimum(np.maximum((boxes.reshape(-1, 2, 2) - window[:2]) * factor, 0), scale)
     if flip in (1, -1):

@@ -1,4 +1,4 @@
-"""20,000 draws beside a plain implementation of what the augmentation is said to do: one image, one try, one box at a time."""
+"""20,000 draws against a plain implementation of the documented augmentation: one image, one try, one box at a time."""
 
 import colorsys
 import math
@@ -23,7 +23,7 @@ def agree(ours, plain):
 
 
 def equally_often(ours, plain):
-    """Both are counted by value."""
+    """Compare the counts of each value."""
     values = sorted(set(ours) | set(plain))
     table = np.array([[list(side).count(value) for value in values] for side in (ours, plain)])
     return chi2_contingency(table[:, table.sum(axis=0) >= 10]).pvalue > 0.01
@@ -65,19 +65,19 @@ def plain_window():
 
 
 def plain_colors(pixel):
-    """Of one pixel, blue first; levels are rounded and limited after each step."""
+    """Distort one BGR pixel; levels are rounded and clipped after each step."""
 
-    def limited(values):
+    def clipped(values):
         return [min(max(round(value), 0), 255) for value in values]
 
     def change_contrast(values):
-        return limited(value * contrast for value in values)
+        return clipped(value * contrast for value in values)
 
     contrast = random.uniform(0.5, 1.5) if random.random() < 0.5 else 1.0
     first = random.random() < 0.5
     if random.random() < 0.5:
         shift = random.uniform(-32, 32)
-        pixel = limited(value + shift for value in pixel)
+        pixel = clipped(value + shift for value in pixel)
     if first:
         pixel = change_contrast(pixel)
     saturate, turn = random.random() < 0.5, random.random() < 0.5
@@ -85,7 +85,7 @@ def plain_colors(pixel):
         h, s, v = colorsys.rgb_to_hsv(*(value / 255 for value in reversed(pixel)))
         s = min(s * random.uniform(0.5, 1.5), 1) if saturate else s
         h = (h + random.uniform(-18, 18) / 360) % 1 if turn else h
-        pixel = limited(255 * value for value in reversed(colorsys.hsv_to_rgb(h, s, v)))
+        pixel = clipped(255 * value for value in reversed(colorsys.hsv_to_rgb(h, s, v)))
     return pixel if first else change_contrast(pixel)
 
 
@@ -124,7 +124,7 @@ def test_windows_and_the_boxes_they_keep():
     for name in ('scale', 'aspect', 'x', 'y', 'sizes'):
         assert agree(measured[0][name], measured[1][name]), name
     assert equally_often(measured[0]['kept'], measured[1]['kept'])
-    # And the test can tell: the sides drawn independently of each other are another distribution.
+    # The test is sensitive: sides drawn independently of each other have another distribution.
     assert not agree(measured[0]['aspect'], independent_aspects())
 
 
@@ -160,7 +160,7 @@ def test_flips():
 
 
 @pytest.mark.parametrize('name', ['brightness', 'contrast', 'hue'])
-def test_each_colour_change_alone(name):
+def test_each_color_change_alone(name):
     options = {**dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0), name: COLORS[name]}
     pixel = (0, 0, 255) if name == 'hue' else (120, 120, 120)
     image = np.array([[pixel]], dtype=np.uint8)
@@ -179,11 +179,11 @@ def test_each_colour_change_alone(name):
     assert set(found) <= set(plain) | {min(plain), max(plain)}
 
 
-def test_all_colour_changes_together():
+def test_all_color_changes_together():
     image = np.array([[PIXEL]], dtype=np.uint8)
     ours = np.array([distort(image, random=np.random, **COLORS)[0, 0] for _ in range(DRAWS)])
     plain = np.array([plain_colors(PIXEL) for _ in range(DRAWS)])
-    # Hue and saturation are rounded to 8 bits on the way, which moves a level by one here and there.
+    # Hue and saturation are rounded to 8 bits in between, which changes some levels by one.
     for channel in range(3):
         blur = np.random.uniform(-1.5, 1.5, (2, DRAWS))
         assert agree(ours[:, channel] + blur[0], plain[:, channel] + blur[1]), channel

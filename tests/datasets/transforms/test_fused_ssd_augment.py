@@ -11,7 +11,7 @@ from ssd_plugin.datasets.transforms.image_decoding import reduction
 from ssd_plugin.datasets.transforms.load_encoded_image import EncodedImage
 from ssd_plugin.datasets.transforms.photometric_distortion import distort
 from ssd_plugin.datasets.transforms.window_choice import crop, zoom_out
-from ssd_plugin.datasets.transforms.window_sampling import NOTHING, fit, frame, move, snap
+from ssd_plugin.datasets.transforms.window_sampling import EMPTY, fit, frame, move, snap
 
 FILL = (104, 116, 124)
 PLAIN = dict(
@@ -25,7 +25,7 @@ PLAIN = dict(
 )
 
 
-def picture(width=160, height=120):
+def random_image(width=160, height=120):
     coarse = np.random.randint(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -33,7 +33,7 @@ def picture(width=160, height=120):
 def results(boxes=([20, 30, 80, 90], [100, 10, 150, 60]), wrap=True):
     boxes = np.array(boxes, dtype=np.float32).reshape(-1, 4)
     return dict(
-        img=picture(),
+        img=random_image(),
         img_shape=(120, 160),
         gt_bboxes=HorizontalBoxes(boxes) if wrap else boxes,
         gt_bboxes_labels=np.arange(len(boxes)),
@@ -62,7 +62,7 @@ def test_without_augmentation_it_is_a_resize():
     assert found['img_shape'] == (64, 96) and found['scale_factor'] == pytest.approx((0.6, 64 / 120))
 
 
-def test_flip_mirrors_picture_and_boxes():
+def test_flip_mirrors_image_and_boxes():
     image = results()['img']
     plain, flipped = (augment(**{**PLAIN, 'flip_prob': p}).transform(dict(results(), img=image)) for p in (0.0, 1.0))
     assert np.abs(flipped['img'][:, ::-1].astype(int) - plain['img']).max() <= 1
@@ -75,15 +75,15 @@ def test_flip_mirrors_picture_and_boxes():
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
-    """On whole pixels, where the steps of the usual pipeline can be done by hand."""
+    """On whole pixels, where the steps of the usual pipeline can be computed separately."""
     random = np.random.RandomState(seed)
     np.random.seed(seed)
-    image = picture()
+    image = random_image()
     left, top = random.randint(0, 200, 2)
     canvas = np.full((120 + 400, 160 + 400, 3), FILL, dtype=np.uint8)
     canvas[top : top + 120, left : left + 160] = image
     x, y = random.randint(0, 200, 2)
-    # Whole multiples of the result, so that the image's border lies between its pixels too.
+    # Integer multiples of the result, so that the image's border lies between pixels of the result, too.
     width, height = 96 * random.randint(1, 4), 64 * random.randint(1, 4)
     wanted = np.array([x - left, y - top, x - left + width, y - top + height], dtype=float)
     window, source, target = snap(wanted, (160, 120), (96, 64))
@@ -91,7 +91,7 @@ def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
     expected = cv2.resize(canvas[y : y + height, x : x + width], (96, 64), interpolation=cv2.INTER_LINEAR).astype(int)
     shown = (
         None
-        if target == NOTHING
+        if target == EMPTY
         else fit(image[source[1] : source[3], source[0] : source[2]], target, None, cv2.INTER_LINEAR)
     )
     found = frame(shown, target, (96, 64), None, FILL).astype(int)
@@ -102,7 +102,7 @@ def test_a_window_is_what_expanding_cropping_and_resizing_show(seed):
 
 
 def canvas_is_fill(window, size, scale):
-    """Which pixels of the result lie outside the image, by their centres."""
+    """Return the mask of the result's pixels whose centers lie outside the image."""
     x, y = ((np.arange(n) + 0.5) / n * (window[2 + i] - window[i]) + window[i] for i, n in enumerate(scale))
     return ((x < 0) | (x > size[0]))[None, :] | ((y < 0) | (y > size[1]))[:, None]
 
@@ -115,7 +115,7 @@ def test_windows_snap_to_whole_pixels_and_by_less_than_one(seed, width, height):
     if (window[2:] - window[:2] < 2).any():
         return
     snapped, source, target = snap(window, (width, height), (40, 30))
-    if target == NOTHING:
+    if target == EMPTY:
         return
     pixel = (snapped[2:] - snapped[:2]) / (40, 30)
     # The two parts show the same under the snapped window.
@@ -128,7 +128,7 @@ def test_windows_snap_to_whole_pixels_and_by_less_than_one(seed, width, height):
     assert 0 <= source[0] < source[2] <= width and 0 <= target[1] < target[3] <= 30 and (pixel > 0).all()
 
 
-def test_pixels_outside_the_image_are_the_fill_whatever_the_colours_do():
+def test_pixels_outside_the_image_are_the_fill_whatever_the_distortion():
     transform = augment(
         zoom_out_prob=1.0, zoom_out_ratio=(3.0, 4.0), constraints=(None,), fill=(124.2, 115.7, 104.1), brightness=100.0
     )
@@ -161,7 +161,7 @@ def test_every_field_stays_with_its_object(seed, wrap, number):
 
 @pytest.mark.parametrize('encoded', [False, True])
 def test_markers_land_where_their_boxes_say(encoded):
-    """A rendered disk, its middle found again in the result, to less than a pixel over zoom, crop, flips and reduced decoding."""
+    """A rendered disk is found in the result to less than a pixel, with zoom, crop, flips and reduced decoding."""
     x, y = np.meshgrid(np.arange(800) + 0.5, np.arange(600) + 0.5)
     transform = augment(
         **{
@@ -199,7 +199,7 @@ def test_markers_land_where_their_boxes_say(encoded):
 
 
 def test_objects_follow_their_pixels():
-    """A white object on black: where the box says it is, the picture is white, and nowhere else."""
+    """A white object on black: where the box says it is, the result is white, and nowhere else."""
     for seed in range(20):
         np.random.seed(seed)
         image = np.zeros((120, 160, 3), dtype=np.uint8)
@@ -213,7 +213,7 @@ def test_objects_follow_their_pixels():
         assert white.sum() < 1.1 * (x2 - x1) * (y2 - y1) + 40
 
 
-def test_the_same_seed_gives_the_same_picture():
+def test_the_same_seed_gives_the_same_image():
     first, second = [], []
     for found in (first, second):
         np.random.seed(7)
@@ -233,8 +233,8 @@ def test_patches_meet_their_constraint(seed, least):
         return
     size, sides = patch[2:] - patch[:2], window[2:] - window[:2]
     assert (patch[:2] >= window[:2] - 1e-9).all() and (patch[2:] <= window[2:] + 1e-9).all()
-    share = size / sides
-    assert 0.3 <= np.sqrt(share.prod()) + 1e-9 and 0.5 - 1e-9 <= share[0] / share[1] <= 2 + 1e-9
+    fraction = size / sides
+    assert 0.3 <= np.sqrt(fraction.prod()) + 1e-9 and 0.5 - 1e-9 <= fraction[0] / fraction[1] <= 2 + 1e-9
     shared = np.prod(np.maximum(np.minimum(patch[2:], boxes[0, 2:]) - np.maximum(patch[:2], boxes[0, :2]), 0))
     assert shared / (np.prod(size) + 8000 - shared) >= least - 1e-9
     assert (patch[:2] < [70, 70]).all() and (patch[2:] > [70, 70]).all()
@@ -268,7 +268,7 @@ def test_an_object_inside_is_not_moved_out_of_the_result():
     assert move(np.array([[0.0, 0.0, 60.0, 70.0]]), window, (100, 100), -1).tolist() == [[50.0, 50.0, 100.0, 100.0]]
 
 
-def test_each_colour_change_does_what_it_says():
+def test_each_color_change_does_what_it_says():
     image = np.full((8, 8, 3), (100, 150, 200), dtype=np.uint8)
     options = dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0)
     seen = {name: [] for name in ('brightness', 'contrast', 'hue')}
@@ -295,10 +295,10 @@ def test_each_colour_change_does_what_it_says():
         (dict(interpolation='sharp'), 'sharp'),
         (dict(constraints=()), 'constraints'),
         (dict(flip_direction='around'), 'around'),
-        (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), '1 in all'),
+        (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), 'at most 1'),
     ],
 )
-def test_options_that_cannot_be_are_named(options, message):
+def test_invalid_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         augment(**options)
 
@@ -310,7 +310,7 @@ def test_ground_truth_that_would_not_follow_is_refused(name):
 
 
 @pytest.mark.parametrize('boxes', [[[5, 5, 5, 5]], [[-40, -30, -10, -5]], [[400, 300, 500, 400]]])
-def test_boxes_that_no_image_should_have_do_no_harm(boxes):
+def test_unusable_boxes_do_no_harm(boxes):
     for seed in range(30):
         np.random.seed(seed)
         found = augment().transform(results(boxes))

@@ -4,6 +4,7 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
@@ -35,9 +36,9 @@ def test_a_jpeg_stays_encoded_until_its_pixels_are_wanted(files):
 
 
 @pytest.mark.parametrize('name, options', [('a.jpg', dict(decode=True)), ('b.png', dict())])
-def test_other_images_are_what_mmdetection_loads(files, name, options):
+def test_decoded_images_are_what_mmcv_loads(files, name, options):
     results = load(**options)(dict(img_path=str(files / name)))
-    expected = TRANSFORMS.build(dict(type='LoadImageFromFile'))(dict(img_path=str(files / name)))
+    expected = LoadImageFromFile()(dict(img_path=str(files / name)))
     assert (results['img'] == expected['img']).all()
     assert {key: results[key] for key in ('img_shape', 'ori_shape')} == {
         key: expected[key] for key in ('img_shape', 'ori_shape')
@@ -101,7 +102,7 @@ def test_images_of_different_sizes_stay_apart():
     assert isinstance(collate(images)['inputs'], list) and collate(images[:1] * 2)['inputs'].shape == (2, 3, 8, 8)
 
 
-def test_a_stacked_batch_is_normalised_like_a_list_of_images():
+def test_a_stacked_batch_is_normalized_like_a_list_of_images():
     from mmdet.registry import MODELS
 
     preprocessor = MODELS.build(

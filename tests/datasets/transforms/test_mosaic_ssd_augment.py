@@ -8,10 +8,11 @@ from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config
 
+from ssd_plugin.datasets.transforms import MosaicSSDAugment
 from tests.support import CONFIGS
 
 SIZE = (64, 48)
-COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
+COLORS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
 PLAIN = dict(
     type='FusedSSDAugment',
     scale=SIZE,
@@ -26,9 +27,9 @@ PLAIN = dict(
 )
 
 
-def image(colour, boxes=([10, 10, 50, 30],), label=0):
-    """A coloured image of 100x80 with white objects."""
-    pixels = np.full((80, 100, 3), colour, np.uint8)
+def image(color, boxes=([10, 10, 50, 30],), label=0):
+    """Return a sample of 100x80 pixels of one color, with white objects."""
+    pixels = np.full((80, 100, 3), color, np.uint8)
     for x1, y1, x2, y2 in boxes:
         pixels[y1:y2, x1:x2] = 255
     return dict(
@@ -43,7 +44,7 @@ def image(colour, boxes=([10, 10, 50, 30],), label=0):
 
 
 def four():
-    first, *others = [image(colour, label=label) for label, colour in enumerate(COLOURS)]
+    first, *others = [image(color, label=label) for label, color in enumerate(COLORS)]
     return dict(first, mix_results=others)
 
 
@@ -59,8 +60,8 @@ def test_each_quarter_shows_an_image_and_boxes_lie_on_their_pixels():
         assert found['gt_bboxes_labels'].tolist() == [0, 1, 2, 3] and found['gt_note'] == [
             f'note {i}' for i in range(4)
         ]
-        for colour, corner in zip(COLOURS, [(0, 0), (0, -1), (-1, 0), (-1, -1)]):
-            assert found['img'][corner].tolist() == list(colour)
+        for color, corner in zip(COLORS, [(0, 0), (0, -1), (-1, 0), (-1, -1)]):
+            assert found['img'][corner].tolist() == list(color)
         white = (found['img'] > 200).all(axis=2).astype(np.uint8)
         number, _, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
         assert number == 5
@@ -77,9 +78,9 @@ def test_the_point_of_division_is_uniform_in_its_range():
     assert min(places) in (16, 17) and max(places) in (47, 48) and abs(np.mean(places) - 32) < 2
 
 
-def test_without_a_mosaic_one_image_is_augmented_as_ever():
+def test_without_a_mosaic_one_image_is_augmented_alone():
     transform = TRANSFORMS.build(dict(type='MosaicSSDAugment', augment=PLAIN))
-    plain = TRANSFORMS.build(PLAIN)(image(COLOURS[0]))
+    plain = TRANSFORMS.build(PLAIN)(image(COLORS[0]))
     transform.active.fill_(False)
     for found in (mosaic(four(), prob=0.0), transform(four())):
         assert 'mix_results' not in found and (found['img'] == plain['img']).all()
@@ -90,14 +91,14 @@ def test_mmdetections_boxes_and_images_without_objects_go_through():
     results = four()
     for part in (results, *results['mix_results']):
         part['gt_bboxes'] = HorizontalBoxes(part['gt_bboxes'])
-    results['mix_results'][1] = dict(image(COLOURS[2], boxes=()), gt_bboxes=HorizontalBoxes(torch.zeros(0, 4)))
+    results['mix_results'][1] = dict(image(COLORS[2], boxes=()), gt_bboxes=HorizontalBoxes(torch.zeros(0, 4)))
     found = mosaic(results)
     assert isinstance(found['gt_bboxes'], HorizontalBoxes) and len(found['gt_bboxes']) == 3
     assert found['gt_bboxes_labels'].tolist() == [0, 1, 3]
 
 
 class Damaged:
-    """An encoded image whose pixels cannot be had."""
+    """An encoded image that turns out to be damaged."""
 
     size = (100, 80)
 
@@ -116,7 +117,7 @@ def test_a_damaged_image_leaves_its_quarter_empty_or_gives_way_to_another():
     found = mosaic(results)
     assert found['img'][0, 0].tolist() == [9, 9, 9] and found['gt_bboxes_labels'].tolist() == [1, 2, 3]
     found = mosaic(results, prob=0.0)
-    assert found['img'][0, 0].tolist() == list(COLOURS[1])
+    assert found['img'][0, 0].tolist() == list(COLORS[1])
     for part in results['mix_results']:
         damaged(part)
     assert mosaic(results) is None and mosaic(results, prob=0.0) is None
@@ -127,7 +128,7 @@ def test_a_division_outside_the_image_is_refused():
         mosaic(four(), split=(0.8, 0.3))
 
 
-def test_the_modern_recipe_mixes_the_images_of_its_data_sets(shapes):
+def test_the_modern_recipe_mixes_the_images_of_its_dataset(shapes):
     cfg = Config.fromfile(CONFIGS / 'bccd/modern.py').train_dataloader.dataset
     inner = dict(
         cfg.dataset,
@@ -138,7 +139,7 @@ def test_the_modern_recipe_mixes_the_images_of_its_data_sets(shapes):
     dataset = DATASETS.build(dict(cfg, dataset=inner))
     np.random.seed(0)
     counts = [len(dataset[index % len(dataset)]['data_samples'].gt_instances) for index in range(60)]
-    step = next(step for step in dataset.pipeline if hasattr(step, 'active'))
+    step = next(step for step in dataset.pipeline if isinstance(step, MosaicSSDAugment))
     step.active.fill_(False)
     plain = [len(dataset[index % len(dataset)]['data_samples'].gt_instances) for index in range(60)]
     assert np.mean(counts) > 1.5 * np.mean(plain) > 0

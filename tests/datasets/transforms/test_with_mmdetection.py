@@ -1,4 +1,4 @@
-"""The augmentation among MMDetection's own parts."""
+"""The augmentation together with MMDetection's own transforms and loaders."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def voc(shapes, pipeline):
     )
 
 
-def test_it_takes_the_place_of_the_steps_of_mmdetections_ssd(shapes):
+def test_it_replaces_the_steps_of_mmdetections_ssd(shapes):
     steps = read_config('mmdet::ssd/ssd300_coco.py').train_pipeline
     names = [step.type for step in steps]
     assert set(REPLACED) <= set(names)

@@ -6,6 +6,7 @@ import torch
 from mmdet.registry import DATASETS, HOOKS, TRANSFORMS
 from torch import nn
 
+from ssd_plugin.datasets.samplers import SeededDataset
 from ssd_plugin.errors import UserError
 
 
@@ -100,7 +101,7 @@ def test_keeping_host_memory_is_harmless():
     assert torch.ones(2**26).sum() == 2**26
 
 
-def test_skipped_images_are_reported_once_as_they_grow(caplog):
+def test_skipped_images_are_reported_when_their_number_grows(caplog):
     step = TRANSFORMS.build(dict(type='LoadEncodedImage'))
     dataset = SimpleNamespace(get_data_info=None, pipeline=SimpleNamespace(transforms=[step]))
     plain = SimpleNamespace(get_data_info=None)
@@ -121,10 +122,31 @@ def test_skipped_images_are_reported_once_as_they_grow(caplog):
         assert caplog.text.count('images read so far') == 1
 
 
-def test_mosaics_end_with_the_last_share_of_the_iterations_also_after_a_resume(caplog):
+def mixed_config(shapes):
+    """Config of a dataset that makes mosaics of the drawn images."""
+    loading = [dict(type='LoadEncodedImage'), dict(type='LoadAnnotations', with_bbox=True)]
+    augment = dict(type='FusedSSDAugment', scale=(64, 48))
+    return dict(
+        type='MultiImageMixDataset',
+        dataset=dict(
+            type='VOCDataset',
+            data_root=str(shapes),
+            ann_file='ImageSets/Main/train.txt',
+            data_prefix=dict(sub_data_root=''),
+            pipeline=loading,
+        ),
+        pipeline=[dict(type='MosaicSSDAugment', augment=augment), dict(type='PackDetInputs')],
+    )
+
+
+@pytest.mark.parametrize('repeated', [False, True])
+def test_mosaics_end_with_the_last_fraction_of_the_iterations_also_after_a_resume(repeated, shapes, caplog):
     hook = HOOKS.build(dict(type='MosaicSwitchHook', share=0.25))
-    active, restarts = torch.ones((), dtype=torch.bool), []
-    dataset = SimpleNamespace(pipeline=[SimpleNamespace(), SimpleNamespace(active=active)])
+    config, restarts = mixed_config(shapes), []
+    built = DATASETS.build(dict(type='RepeatDataset', dataset=config, times=2) if repeated else config)
+    active = (built.dataset if repeated else built).pipeline[0].active
+    # As StreamTrainLoop wraps it.
+    dataset = SeededDataset(built)
     runner = SimpleNamespace(
         iter=0,
         max_iters=8,
@@ -138,7 +160,7 @@ def test_mosaics_end_with_the_last_share_of_the_iterations_also_after_a_resume(c
         for runner.iter in range(8):
             assert bool(active) == (runner.iter < 6)
             hook.after_train_iter(runner, runner.iter)
-    assert caplog.text.count('No mosaics from here on') == 1 and restarts == [6]
+    assert caplog.text.count('No more mosaics from iteration 7 on') == 1 and restarts == [6]
     active.fill_(True)
     HOOKS.build(dict(type='MosaicSwitchHook', share=0.25)).before_train(runner)
     assert not active and restarts == [6]

@@ -1,41 +1,54 @@
-"""Ends mosaics before training does."""
+"""End mosaics before the end of training."""
+
+from typing import Any, Protocol, runtime_checkable
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ssd_plugin.configs import pipeline_steps
+from ssd_plugin.datasets.transforms import MosaicSSDAugment
+
+
+@runtime_checkable
+class RestartableLoop(Protocol):
+    """A training loop that can discard the batches prepared by its workers, such as :class:`StreamTrainLoop`."""
+
+    def restart_data(self, iteration: int) -> None:
+        """Continue with the data of an iteration."""
 
 
 @HOOKS.register_module()
 class MosaicSwitchHook(Hook):
-    """Train on whole images in the end: mosaics are images of a kind that will not be seen (arXiv 2107.08430, section 2.1).
+    """Train the last iterations without mosaics, on images like those of evaluation (arXiv 2107.08430, section 2.1).
 
-    With :class:`StreamTrainLoop` it is exactly those iterations; with another loop, batches that workers have already begun are mosaics
-    still.
+    With :class:`StreamTrainLoop` the switch is exact. With another loop, batches that workers have already begun still
+    have mosaics.
 
     Args:
-        share: of the iterations, the last ones, that have no mosaics.
+        share: Fraction of the iterations, at the end, that have no mosaics.
     """
 
-    def __init__(self, share: float = 0.1):
+    def __init__(self, share: float = 0.1) -> None:
         self.share = share
 
     def before_train(self, runner: Runner) -> None:
-        """A run that is resumed later than that has none at all."""
+        """Switch mosaics off if the run resumes after the last one."""
         self._switch(runner, runner.iter)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Switch off once, for the next iteration."""
-        if self._switch(runner, runner.iter + 1) and hasattr(runner.train_loop, 'restart_data'):
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Switch mosaics off if the next iteration is the first one without."""
+        if self._switch(runner, runner.iter + 1) and isinstance(runner.train_loop, RestartableLoop):
             runner.train_loop.restart_data(runner.iter + 1)
 
     def _switch(self, runner: Runner, iteration: int) -> bool:
-        """Whether mosaics end before this iteration, and did not before."""
+        """Switch mosaics off if an iteration is to have none, and return whether any were on."""
         if iteration < runner.max_iters * (1 - self.share):
             return False
-        steps = [step for step, _ in pipeline_steps(runner.train_dataloader.dataset) if getattr(step, 'active', False)]
-        for step in steps:
-            step.active.fill_(False)
-            runner.logger.info(f'No mosaics from here on ({type(step).__name__})')
-        return bool(steps)
+        active = False
+        for step, _ in pipeline_steps(runner.train_dataloader.dataset):
+            if isinstance(step, MosaicSSDAugment) and step.active:
+                step.active.fill_(False)
+                runner.logger.info(f'No more mosaics from iteration {iteration + 1} on ({type(step).__name__})')
+                active = True
+        return active

@@ -1,0 +1,135 @@
+"""Run a detector on image files: find them, detect, and write figures and COCO-style results."""
+
+import glob
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmcv
+from mmdet.apis import inference_detector
+from mmdet.models.detectors import BaseDetector
+from mmdet.registry import VISUALIZERS
+from mmengine.structures import InstanceData
+from tqdm import tqdm
+
+from ssd_plugin.datasets.image_files import SUFFIXES
+from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
+from ssd_plugin.errors import UserError
+from ssd_plugin.files import write_atomically
+
+
+@dataclass(frozen=True)
+class DetectionRun:
+    """Result of :func:`detect_files`.
+
+    Attributes:
+        coco: Images, detections (as annotations with a score) and categories, in the layout of COCO.
+        unreadable: Files that could not be read as images, with the reason for each.
+    """
+
+    coco: dict[str, list[dict[str, Any]]]
+    unreadable: dict[Path, str]
+
+
+def find_images(inputs: Sequence[str]) -> list[Path]:
+    """Return the files that inputs name, each once, in order.
+
+    Args:
+        inputs: Files, folders (whose image files are found at any depth) and globs.
+
+    Raises:
+        UserError: An input names nothing.
+    """
+    found: dict[Path, None] = {}
+    for text in inputs:
+        exists = Path(text).exists()
+        paths = [Path(text)] if exists else sorted(Path(match) for match in glob.glob(text, recursive=True))
+        files: list[Path] = []
+        for path in paths:
+            files += sorted(f for f in path.rglob('*') if f.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        if not files:
+            raise UserError(
+                f'{text} names no image: it is a missing file, a folder without images, or a glob without matches'
+            )
+        found.update(dict.fromkeys(files))
+    return list(found)
+
+
+def figure_paths(images: Sequence[Path], folder: Path) -> list[Path]:
+    """Return the path of the figure of each image: its own name in the folder, numbered where names repeat."""
+    taken: set[str] = set()
+    paths = []
+    for image in images:
+        name, number = image.stem, 1
+        while name in taken:
+            number += 1
+            name = f'{image.stem}-{number}'
+        taken.add(name)
+        paths.append(folder / f'{name}.jpg')
+    return paths
+
+
+def coco_detections(image_id: int, instances: InstanceData, first_id: int) -> list[dict[str, Any]]:
+    """Return the detections of one image as COCO annotations with a score.
+
+    Args:
+        image_id: Id of the image.
+        instances: Predictions with ``bboxes`` ``(N, 4)`` xyxy, ``labels`` and ``scores`` ``(N, )``.
+        first_id: Id of the first detection; the others follow.
+    """
+    rows = zip(instances.bboxes.tolist(), instances.labels.tolist(), instances.scores.tolist())
+    return [
+        dict(
+            id=first_id + i,
+            image_id=image_id,
+            category_id=label + 1,
+            bbox=[x1, y1, x2 - x1, y2 - y1],
+            area=(x2 - x1) * (y2 - y1),
+            iscrowd=0,
+            score=score,
+        )
+        for i, ((x1, y1, x2, y2), label, score) in enumerate(rows)
+    ]
+
+
+def detect_files(
+    model: BaseDetector, images: Sequence[Path], folder: Path, draw_score: float | None = None
+) -> DetectionRun:
+    """Detect objects in image files, and write ``detections.json`` and a figure of each image to a folder.
+
+    Args:
+        model: Detector of ``mmdet.apis.init_detector``.
+        images: Files; those that cannot be read are skipped and reported.
+        folder: Folder to write to, created if needed.
+        draw_score: Lowest score drawn in the figures, ``None`` for no figures.
+    """
+    classes = model.dataset_meta['classes']
+    coco: dict[str, list[dict[str, Any]]] = dict(
+        images=[], annotations=[], categories=[dict(id=i + 1, name=name) for i, name in enumerate(classes)]
+    )
+    visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='detect'))
+    visualizer.dataset_meta = model.dataset_meta
+    unreadable: dict[Path, str] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = tqdm(images, desc='detecting', disable=None)
+    for number, (path, figure) in enumerate(zip(progress, figure_paths(images, folder)), start=1):
+        try:
+            image = decode(read_file(str(path)))
+        except FileNotFoundError:
+            unreadable[path] = 'it is missing'
+            continue
+        except UnreadableImage as error:
+            unreadable[path] = str(error)
+            continue
+        sample = inference_detector(model, image)
+        coco['images'].append(dict(id=number, file_name=str(path), height=image.shape[0], width=image.shape[1]))
+        coco['annotations'] += coco_detections(number, sample.pred_instances, len(coco['annotations']) + 1)
+        if draw_score is not None:
+            rgb = mmcv.imconvert(image, 'bgr', 'rgb')
+            visualizer.add_datasample(
+                figure.stem, rgb, sample, draw_gt=False, pred_score_thr=draw_score, out_file=str(figure)
+            )
+    write_atomically(folder / 'detections.json', lambda file: file.write(json.dumps(coco).encode()))
+    return DetectionRun(coco, unreadable)

@@ -1,0 +1,67 @@
+"""The image loader of test pipelines, which reports damaged files instead of filling in what they lack."""
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
+from mmdet.registry import TRANSFORMS
+from mmengine.fileio import FileClient
+
+from ssd_plugin.compat import replace_image_loader
+from ssd_plugin.errors import UnusableData
+
+from .image_decoding import UnreadableImage, decode, read_file
+
+
+# Under MMCV's name: MMDetection's DetInferencer and inference_detector look for it in a test pipeline.
+@TRANSFORMS.register_module()
+class LoadImageFromFile(MMCVLoadImageFromFile):
+    """MMCV's ``LoadImageFromFile`` with the meaning of "unreadable" that training has.
+
+    It takes precedence in MMDetection's registry scope. Arguments and pixels are MMCV's; but a file that is empty, cut
+    off, damaged or not an image is an error that names it, where OpenCV fills the missing part of a JPEG with gray.
+    With another ``color_type`` or ``imdecode_backend`` than the default ones MMCV decodes, and only a file that it
+    rejects is an error.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Add ``img`` ``(H, W, 3)`` BGR and its ``img_shape`` and ``ori_shape`` (height, width) to ``img_path``.
+
+        Returns:
+            The results; ``None`` for an unreadable or missing file with ``ignore_empty=True``.
+
+        Raises:
+            UnusableData: The image cannot be read.
+            FileNotFoundError: The file is missing.
+        """
+        path = results['img_path']
+        try:
+            image = self._decode(self._read(path))
+        except Exception as error:
+            if self.ignore_empty:
+                return None
+            if isinstance(error, UnreadableImage):
+                raise UnusableData(f'the image {path} cannot be read: {error}') from error
+            raise
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def _read(self, path: str) -> bytes:
+        if self.file_client_args is not None:
+            return FileClient.infer_client(self.file_client_args, path).get(path)
+        return read_file(path, self.backend_args)
+
+    def _decode(self, data: bytes) -> np.ndarray:
+        if (self.color_type, self.imdecode_backend) == ('color', 'cv2'):
+            return decode(data)
+        if not data:
+            raise UnreadableImage('it is empty')
+        image = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
+        if image is None:
+            raise UnreadableImage('it is damaged, or not an image of a known format')
+        return image
+
+
+replace_image_loader(LoadImageFromFile)

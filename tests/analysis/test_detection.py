@@ -1,0 +1,74 @@
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+
+from ssd_plugin.analysis import detection
+from ssd_plugin.errors import UserError
+
+
+def instances(*boxes):
+    return InstanceData(
+        bboxes=torch.tensor(boxes, dtype=torch.float).reshape(-1, 4),
+        labels=torch.arange(len(boxes)),
+        scores=torch.linspace(0.9, 0.5, len(boxes)),
+    )
+
+
+def test_images_are_found_once_in_the_order_of_the_inputs(tmp_path):
+    (tmp_path / 'deep').mkdir()
+    for name in ('b.jpg', 'a.PNG', 'deep/c.jpg', 'notes.txt'):
+        (tmp_path / name).touch()
+    found = detection.find_images([f'{tmp_path}/b.*', str(tmp_path), str(tmp_path / 'notes.txt')])
+    assert [str(path.relative_to(tmp_path)) for path in found] == ['b.jpg', 'a.PNG', 'deep/c.jpg', 'notes.txt']
+
+
+@pytest.mark.parametrize('name', ['nowhere.jpg', '*.jpg', '.'])
+def test_an_input_that_names_no_image_is_an_error(name, tmp_path):
+    with pytest.raises(UserError, match='names no image'):
+        detection.find_images([str(tmp_path / name)])
+
+
+def test_figures_of_images_with_the_same_name_are_numbered(tmp_path):
+    images = [tmp_path / name for name in ('a.jpg', 'deep/a.png', 'a-2.jpg', 'b.jpg')]
+    names = [path.name for path in detection.figure_paths(images, tmp_path)]
+    assert names == ['a.jpg', 'a-2.jpg', 'a-2-2.jpg', 'b.jpg']
+
+
+def test_detections_become_coco_annotations():
+    first, second = detection.coco_detections(7, instances([1, 2, 11, 22], [0, 0, 3, 4]), 5)
+    assert first == dict(
+        id=5, image_id=7, category_id=1, bbox=[1, 2, 10, 20], area=200, iscrowd=0, score=pytest.approx(0.9)
+    )
+    assert (second['id'], second['category_id'], second['bbox']) == (6, 2, [0, 0, 3, 4])
+
+
+def test_unreadable_files_are_skipped_and_reported(shapes, tmp_path, monkeypatch):
+    source = sorted((shapes / 'JPEGImages').iterdir())[0]
+    intact, cut, missing, folder = (tmp_path / name for name in ('a.jpg', 'cut.jpg', 'missing.jpg', 'folder.jpg'))
+    shutil.copy(source, intact)
+    cut.write_bytes(source.read_bytes()[:-500])
+    folder.mkdir()
+    sizes = []
+
+    def detect(model, image):
+        sizes.append(image.shape)
+        return DetDataSample(pred_instances=instances([1, 2, 11, 22]))
+
+    monkeypatch.setattr(detection, 'inference_detector', detect)
+    model = SimpleNamespace(dataset_meta=dict(classes=('circle', 'square')))
+    run = detection.detect_files(model, [cut, intact, missing, folder], tmp_path / 'out')
+    assert {path.name: reason for path, reason in run.unreadable.items()} == {
+        'cut.jpg': 'it is cut off or damaged',
+        'missing.jpg': 'it is missing',
+        'folder.jpg': 'Is a directory',
+    }
+    height, width, _ = sizes[0]
+    assert run.coco['images'] == [dict(id=2, file_name=str(intact), height=height, width=width)]
+    assert [row['image_id'] for row in run.coco['annotations']] == [2] and len(sizes) == 1
+    assert json.loads((tmp_path / 'out/detections.json').read_text()) == run.coco
+    assert run.coco['categories'] == [dict(id=1, name='circle'), dict(id=2, name='square')]
