@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssd_plugin.datasets.annotations.records import Picture
+from ssd_plugin.datasets.annotations.records import AnnotatedImage
 from ssd_plugin.ops.boxes import pairwise_iou
 
 # Objects looked at: enough for a share to a third of a per cent, and for a picture.
@@ -15,7 +15,7 @@ TOGETHER = 1000
 THRESHOLD = 0.5
 
 
-def resized_boxes(pictures: list[Picture], input_size: tuple[int, int]) -> Tensor:
+def resized_boxes(pictures: list[AnnotatedImage], input_size: tuple[int, int]) -> Tensor:
     """``(N, 4)`` boxes in pixels of the network's input (width, height), a sample of :data:`SAMPLE` of them."""
     boxes = [
         np.array([box.corners for box in picture.boxes], dtype=float)
