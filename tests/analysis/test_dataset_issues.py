@@ -283,6 +283,14 @@ def test_wider_face(faces, tmp_path):
     assert not check(tmp_path / 'fixed')[0]
 
 
+def test_faces_without_a_size_are_an_error_as_in_training(faces, tmp_path):
+    edit(next((faces / 'WIDER_train/Annotations').iterdir()), '<size>.*</size>', '')
+    found, (annotations,) = check(faces)
+    assert kinds(found) == {'wrong size': 1}
+    annotations.write(tmp_path / 'fixed')
+    assert not check(tmp_path / 'fixed')[0]
+
+
 def test_wider_face_by_config(faces):
     cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     ((name, annotations),) = dataset_sources.of_config(cfg)
