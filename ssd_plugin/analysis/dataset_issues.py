@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, whatever its format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
+"""Issues of a dataset, whatever its format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,189 +8,170 @@ from pathlib import Path
 import numpy as np
 
 from ssd_plugin.datasets.annotations.box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable, usable
-from ssd_plugin.datasets.annotations.records import Annotations, Box, Fault, Picture
+from ssd_plugin.datasets.annotations.records import AnnotatedBox, AnnotatedImage, Annotations, Issue
 
 from .image_scan import FileFacts
 
-# Boxes may end this much beyond the image before it is worth a line: formats disagree about where a pixel begins.
+# Boxes may end this many pixels beyond the image before they are reported: formats disagree about where a pixel begins.
 TOLERANCE = 1.0
 NOT_READ = FileFacts()
-# Lists of images that share some by intention.
+# Splits that share images by intention.
 NESTED = {('train', 'trainval'), ('trainval', 'val')}
 
 
-def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> list[Fault]:
-    """All faults of a data set, those of reading it first; pictures given twice are for :func:`same_pictures`.
+def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> list[Issue]:
+    """Return all issues of a dataset but duplicate images, which :func:`duplicate_images` finds.
 
     Args:
-        annotations: as read.
-        files: what is known of the image files; empty if they were not read.
-        few: number of objects below which a class is mentioned.
+        annotations: The annotations, whose own issues come first.
+        files: What is known of the image files; empty if they were not read.
+        few: Number of objects below which a class is reported as rare.
     """
-    faults = list(annotations.faults)
-    known = annotations.classes and set(annotations.classes)
-    for picture in annotations.pictures:
-        facts = files.get(picture.path, NOT_READ)
-        faults += _file_faults(picture, facts)
-        faults += _box_faults(picture, facts.size or picture.size, annotations.first_pixel)
-        faults += _repeated(picture)
-        faults += _overlapping(picture)
+    issues = list(annotations.issues)
+    known = None if annotations.classes is None else set(annotations.classes)
+    for image in annotations.images:
+        facts = files.get(image.path, NOT_READ)
+        issues += _file_issues(image, facts)
+        issues += _box_issues(image, facts.size or image.size, annotations.first_pixel)
+        issues += _duplicate_boxes(image)
+        issues += _in_two_splits(image)
         if known:
-            faults += [fault for box in picture.boxes for fault in _class_faults(box, known)]
-        if not picture.boxes:
-            faults.append(
-                Fault('no objects', picture.where, f'{picture.path.name} has no objects; most configs leave it out')
-            )
-    return faults + _few_objects(annotations, few)
+            issues += [issue for box in image.boxes for issue in _class_issues(box, known)]
+        if not image.boxes:
+            issues.append(Issue('no objects', image.where, f'{image.path.name} has no objects; most configs skip it'))
+    return issues + _rare_classes(annotations, few)
 
 
-def _file_faults(picture: Picture, facts: FileFacts) -> list[Fault]:
-    if facts is NOT_READ:
+def _file_issues(image: AnnotatedImage, facts: FileFacts) -> list[Issue]:
+    """Compare an annotation with the image file."""
+    if facts.missing:
+        image.drop()
+        return [Issue('missing image', image.where, f'{image.path} is missing')]
+    if facts.unreadable:
+        image.drop()
+        return [Issue('unreadable image', image.where, f'{image.path} cannot be read: {facts.unreadable}')]
+    if facts.size is None or image.size == facts.size:
         return []
-    if facts.missing or facts.unreadable:
-        picture.drop()
-        if facts.missing:
-            return [Fault('missing image', picture.where, f'{picture.path} is missing')]
-        return [Fault('unreadable image', picture.where, f'{picture.path} cannot be read: {facts.unreadable}')]
-    if picture.size is None:
-        picture.set_size(facts.size)
-        picture.size = facts.size
-    elif picture.size != facts.size:
-        picture.set_size(facts.size)
-        turned = '; are the two swapped, or does EXIF turn it?' if picture.size == facts.size[::-1] else ''
-        return [
-            Fault(
-                'wrong size',
-                picture.where,
-                '{} is said to have {}x{} pixels and has {}x{}{}'.format(
-                    picture.path.name, *picture.size, *facts.size, turned
-                ),
-            )
-        ]
-    return []
+    annotated, image.size = image.size, facts.size
+    image.set_size(facts.size)
+    if annotated is None:
+        return []
+    swapped = '; are width and height swapped, or does EXIF rotate it?' if annotated == facts.size[::-1] else ''
+    text = '{} has {}x{} pixels, but is annotated with {}x{}{}'
+    return [Issue('wrong size', image.where, text.format(image.path.name, *facts.size, *annotated, swapped))]
 
 
-def _box_faults(picture: Picture, size: tuple[int, int] | None, first_pixel: int) -> list[Fault]:
-    """Coordinates that nothing can be learned from, and those beyond the image."""
-    corners = np.array([box.corners for box in picture.boxes], dtype=float).reshape(-1, 4)
-    # A box may begin on the last pixel, whose number is the size where the first has the number 1.
-    masks = unusable(corners, None if size is None else np.add(size, first_pixel))
-    faults, kept = [], []
-    for index, box in enumerate(picture.boxes):
+def _box_issues(image: AnnotatedImage, size: tuple[int, int] | None, first_pixel: int) -> list[Issue]:
+    """Find boxes that nothing can be learned from, and boxes that end beyond the image."""
+    corners = np.array([box.corners for box in image.boxes], dtype=float).reshape(-1, 4)
+    masks = unusable(corners - first_pixel, size)
+    issues, kept = [], []
+    for index, box in enumerate(image.boxes):
         kind = next((reason for reason, mask in masks.items() if mask[index]), None)
         if kind is None:
             kept.append(box)
-            if size is not None:
-                faults += _beyond(box, size, first_pixel)
+            issues += _beyond(box, size, first_pixel)
             continue
-        faults.append(
-            Fault(
-                kind,
-                box.where,
-                f'{box.name} has the box {_text(box.corners)}'
-                + {
-                    NOT_FINITE: ', which is not finite',
-                    SWAPPED: ': its second corner is left of or above the first',
-                    NO_AREA: ', which has no area',
-                    OUTSIDE: f', all of it outside the image of {size and size[0]}x{size and size[1]} pixels',
-                }[kind],
-            )
-        )
+        issues.append(Issue(kind, box.where, f'{box.name} has the box {_text(box.corners)}{_reason(kind, size)}'))
         x1, y1, x2, y2 = box.corners
         box.corners = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
-        if kind == SWAPPED and usable(np.array([box.corners]), np.inf if size is None else size)[0]:
+        whole_image = (np.inf, np.inf) if size is None else size
+        if kind == SWAPPED and usable(np.array([box.corners]) - first_pixel, whole_image)[0]:
             box.set_corners(box.corners)
             kept.append(box)
-            if size is not None:
-                # One fault a box is enough; the copy is cut, too.
-                _beyond(box, size, first_pixel)
+            # One issue a box is enough, but the repaired box is clipped, too.
+            _beyond(box, size, first_pixel)
         else:
             box.drop()
-    picture.boxes[:] = kept
-    return faults
+    image.boxes[:] = kept
+    return issues
 
 
-def _beyond(box: Box, size: tuple[int, int], first_pixel: int) -> list[Fault]:
-    """Boxes that the image cuts off."""
+def _reason(kind: str, size: tuple[int, int] | None) -> str:
+    """Return the end of a sentence that says why a box is unusable."""
+    if kind == OUTSIDE:
+        of_size = '' if size is None else f' of {size[0]}x{size[1]} pixels'
+        return f', which is completely outside the image{of_size}'
+    return {
+        NOT_FINITE: ', which is not finite',
+        SWAPPED: ', whose second corner is left of or above the first',
+        NO_AREA: ', which has no area',
+    }[kind]
+
+
+def _beyond(box: AnnotatedBox, size: tuple[int, int] | None, first_pixel: int) -> list[Issue]:
+    """Report and clip a box that ends beyond the image."""
+    if size is None:
+        return []
     x1, y1, x2, y2 = box.corners
     if min(x1, y1) >= -TOLERANCE and x2 <= size[0] + TOLERANCE and y2 <= size[1] + TOLERANCE:
         return []
-    box.set_corners((max(x1, first_pixel), max(y1, first_pixel), min(x2, size[0]), min(y2, size[1])))
-    return [
-        Fault(
-            'beyond the image',
-            box.where,
-            f'{box.name} has the box {_text(box.corners)}, beyond the image of {size[0]}x{size[1]} pixels',
-        )
-    ]
+    clipped = max(x1, first_pixel), max(y1, first_pixel), min(x2, size[0]), min(y2, size[1])
+    if clipped[0] < clipped[2] and clipped[1] < clipped[3]:
+        box.set_corners(clipped)
+    else:
+        box.drop()
+    text = f'{box.name} has the box {_text(box.corners)}, which ends beyond the image of {size[0]}x{size[1]} pixels'
+    return [Issue('beyond the image', box.where, text)]
 
 
-def _repeated(picture: Picture) -> list[Fault]:
-    """The same box of the same class, again."""
-    first, faults = {}, []
-    for box in picture.boxes:
+def _duplicate_boxes(image: AnnotatedImage) -> list[Issue]:
+    """Find repetitions of the same box with the same class."""
+    first: dict[tuple, str] = {}
+    issues = []
+    for box in image.boxes:
         key = box.name, box.corners
         if key in first:
-            faults.append(
-                Fault('box given twice', box.where, f'{box.name} {_text(box.corners)} is the same as {first[key]}')
-            )
+            text = f'{box.name} {_text(box.corners)} is the same as {first[key]}'
+            issues.append(Issue('duplicate box', box.where, text))
             box.drop()
         first.setdefault(key, box.where)
-    return faults
+    return issues
 
 
-def _class_faults(box: Box, known: set[str]) -> list[Fault]:
+def _class_issues(box: AnnotatedBox, known: set[str]) -> list[Issue]:
+    """Report a class that is not known; differences in case and surrounding spaces are repaired."""
     if box.name in known:
         return []
-    plain = {name.casefold(): name for name in known}
-    meant = plain.get(box.name.strip().casefold())
-    if meant:
-        box.set_name(meant)
-    return [
-        Fault(
-            'unknown class',
-            box.where,
-            f'{box.name!r} is no class of the config' + (f'; {meant!r} is meant?' if meant else ''),
-        )
-    ]
+    intended = {name.casefold(): name for name in known}.get(box.name.strip().casefold())
+    if intended:
+        box.set_name(intended)
+    suggestion = f'; did you mean {intended!r}?' if intended else ''
+    return [Issue('unknown class', box.where, f'{box.name!r} is not a class of the config{suggestion}')]
 
 
-def _overlapping(picture: Picture) -> list[Fault]:
-    """An image in two splits that should share none."""
-    pairs = [pair for pair in combinations(sorted(picture.splits), 2) if pair not in NESTED]
+def _in_two_splits(image: AnnotatedImage) -> list[Issue]:
+    """Report an image in two splits that should not share any."""
+    pairs = [pair for pair in combinations(sorted(image.splits), 2) if pair not in NESTED]
     return (
-        [Fault('in two splits', picture.where, f'{picture.path.name} is in {" and in ".join(pairs[0])}')]
-        if pairs
-        else []
+        [Issue('in two splits', image.where, f'{image.path.name} is in {" and in ".join(pairs[0])}')] if pairs else []
     )
 
 
-def same_pictures(pictures: Iterable[Picture], files: dict[Path, FileFacts]) -> list[Fault]:
-    """Files of other names with the same bytes; of one data set, or of several that should share none.
+def duplicate_images(images: Iterable[AnnotatedImage], files: dict[Path, FileFacts]) -> list[Issue]:
+    """Find image files with different names and the same bytes.
 
     Args:
-        pictures: of all of them.
-        files: what is known of the image files.
+        images: The images of one dataset, or of several that should not share any.
+        files: What is known of the image files.
     """
-    faults, first = [], {}
-    for picture in pictures:
-        digest = files.get(picture.path, NOT_READ).digest
+    first: dict[str, Path] = {}
+    issues = []
+    for image in images:
+        digest = files.get(image.path, NOT_READ).digest
         if digest is None:
             continue
-        earlier = first.setdefault(digest, picture.path)
-        if earlier != picture.path:
-            faults.append(Fault('same picture twice', picture.where, f'{picture.path} has the same bytes as {earlier}'))
-    return faults
+        earlier = first.setdefault(digest, image.path)
+        if earlier != image.path:
+            issues.append(Issue('duplicate image', image.where, f'{image.path} has the same bytes as {earlier}'))
+    return issues
 
 
-def _few_objects(annotations: Annotations, few: int) -> list[Fault]:
-    counts = Counter(box.name for picture in annotations.pictures for box in picture.boxes)
-    names = annotations.classes or tuple(counts)
-    where = 'all images'
+def _rare_classes(annotations: Annotations, few: int) -> list[Issue]:
+    counts = Counter(box.name for image in annotations.images for box in image.boxes)
+    names = tuple(counts) if annotations.classes is None else annotations.classes
     return [
-        Fault('class with few objects', where, f'{name} has {counts[name]} objects')
-        for name in names
-        if counts[name] < few
+        Issue('rare class', 'all images', f'{name} has {counts[name]} objects') for name in names if counts[name] < few
     ]
 
 

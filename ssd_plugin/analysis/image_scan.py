@@ -1,4 +1,4 @@
-"""Reading all image files of a data set, to know which of them can be."""
+"""Scan of all image files of a dataset, which decodes each of them once."""
 
 import hashlib
 import os
@@ -14,7 +14,14 @@ from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decod
 
 @dataclass(frozen=True)
 class FileFacts:
-    """(width, height) as the image is shown, and a sum of the bytes; or why it cannot be read."""
+    """What a scan finds out about an image file.
+
+    Attributes:
+        size: (width, height) after the rotation that EXIF asks for, ``None`` if the file cannot be read.
+        digest: Checksum of the bytes, ``None`` if the file cannot be read.
+        missing: Whether there is no such file.
+        unreadable: Why the file cannot be read.
+    """
 
     size: tuple[int, int] | None = None
     digest: str | None = None
@@ -23,7 +30,7 @@ class FileFacts:
 
 
 def read_all(paths: Iterable[Path]) -> dict[Path, FileFacts]:
-    """Decode every file once, on all cores."""
+    """Return the facts about image files, each of which is decoded once, on all cores."""
     paths = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = tqdm(pool.map(facts_of, paths), total=len(paths), desc='reading images', disable=None)
@@ -31,14 +38,14 @@ def read_all(paths: Iterable[Path]) -> dict[Path, FileFacts]:
 
 
 def facts_of(path: Path) -> FileFacts:
-    """Of one file."""
+    """Return the facts about one image file."""
     try:
         data = path.read_bytes()
-        image = decode(data)
+        height, width = decode(data).shape[:2]
     except FileNotFoundError:
         return FileFacts(missing=True)
     except UnreadableImage as error:
         return FileFacts(unreadable=str(error))
     except OSError as error:
-        return FileFacts(unreadable=str(error.strerror))
-    return FileFacts(image.shape[1::-1], hashlib.md5(data, usedforsecurity=False).hexdigest())
+        return FileFacts(unreadable=error.strerror)
+    return FileFacts((width, height), hashlib.md5(data, usedforsecurity=False).hexdigest())

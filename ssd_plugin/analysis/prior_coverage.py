@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssd_plugin.datasets.annotations.records import Picture
+from ssd_plugin.datasets.annotations.records import AnnotatedImage
 from ssd_plugin.ops.boxes import pairwise_iou
 
 # Number of objects in the sample: a fraction of them has a standard error of at most 0.35%.
@@ -18,7 +18,7 @@ BLOCK = 1000
 THRESHOLD = 0.5
 
 
-def resized_boxes(images: Iterable[Picture], input_size: tuple[int, int]) -> Tensor:
+def resized_boxes(images: Iterable[AnnotatedImage], input_size: tuple[int, int]) -> Tensor:
     """Return boxes in pixels of the network's input, a random sample of at most :data:`SAMPLE`.
 
     Args:

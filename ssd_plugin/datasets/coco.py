@@ -1,4 +1,4 @@
-"""COCO, read once on a machine."""
+"""COCO, parsed once per machine and memory-mapped by its processes."""
 
 import fcntl
 import hashlib
@@ -10,40 +10,45 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import overload
 
+import numpy as np
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
 from ssd_plugin.errors import UnusableData
 
-from .coco_table import INCOMPLETE, VERSION, CocoTable, build
-from .unusable_data import MAX_SHARE
+from .annotations.coco_table import INCOMPLETE, VERSION, CocoTable, build
+from .ground_truth import BoxTable, collect_boxes
+from .unusable_data import MAX_FRACTION, excess
 
 
 @DATASETS.register_module()
 class SharedCocoDataset(CocoDataset):
-    """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once on a machine, by a process of its own, and mapped into
-    the memory of all ranks and workers. The next run finds it parsed, until the file changes. The annotations that MMDetection's rules
-    leave out are counted in the log, and in training those that lack something, too. Masks are not kept.
+    """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
+
+    A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs reuse them until the
+    file changes. Annotations that MMDetection's rules skip are counted in the log, and so are incomplete entries, which are an error in
+    test mode. Masks are not kept.
 
     Args:
-        cache_dir: folder for what was parsed; by default a folder of the user's in the system's for temporary files.
-        max_broken: share of the annotations, or images, above which it is an error that they cannot be used.
-        kwargs: as of ``CocoDataset``.
+        cache_dir: Folder for the parsed arrays. By default a folder per user below the system's folder for temporary files.
+        max_broken: Fraction of unusable annotations, images or categories above which training does not begin.
+        kwargs: Arguments of ``CocoDataset``.
     """
 
-    def __init__(self, *args, cache_dir: str | None = None, max_broken: float = MAX_SHARE, **kwargs):
+    def __init__(self, *args, cache_dir: str | None = None, max_broken: float = MAX_FRACTION, **kwargs):
         self.max_broken = max_broken
         self.cache_dir = Path(cache_dir or os.path.join(tempfile.gettempdir(), f'ssd_plugin-{os.getuid()}'))
-        # What is mapped needs no other form.
+        # Memory-mapped arrays need no serialization.
         super().__init__(*args, **{**kwargs, 'serialize_data': False})
 
     def load_data_list(self) -> Sequence[dict]:
-        """The images that are left after filtering, which are made into dictionaries when they are asked for.
+        """Return the images that remain after filtering, whose dictionaries are made on access.
 
         Raises:
-            UnusableData: the annotation cannot be read, or the share of what cannot be used is above the limit.
+            UnusableData: The annotation cannot be read, or too much of it cannot be used.
         """
         filters = {} if self.test_mode else self.filter_cfg or {}
         options = dict(
@@ -55,37 +60,52 @@ class SharedCocoDataset(CocoDataset):
         self.table = table = CocoTable(self._parsed(Path(self.ann_file), options))
         self.cat_ids = table.categories
         self.cat2label = {category: label for label, category in enumerate(table.categories)}
-        reasons = ', '.join(f'{count} {reason}' for reason, count in table.dropped.items())
-        left_out = [('annotations', table.broken, sum(table.dropped.values()), f': {reasons}')]
-        left_out += [
-            (key, table.incomplete[key], table.incomplete[key], f' that are {INCOMPLETE}')
-            for key in ('images', 'categories')
-        ]
-        for key, broken, number, why in left_out:
-            if broken > self.max_broken * table.totals[key] and not self.test_mode:
-                raise UnusableData(
-                    f'{broken} of the {table.totals[key]} {key} of {self.ann_file} cannot be used, more than the '
-                    f'{self.max_broken:.0%} that {type(self).__name__} allows (max_broken){why}'
-                )
-            if number:
-                print_log(f'{self.ann_file}: {number} {key} are left out{why}', 'current', logging.WARNING)
-        return _Images(table, self)
+        reasons = ', '.join(f'{reason} ({count})' for reason, count in table.skipped.items())
+        self._report_skipped('annotations', table.broken, sum(table.skipped.values()), reasons)
+        for key in ('images', 'categories'):
+            self._report_skipped(key, table.incomplete[key], table.incomplete[key], INCOMPLETE)
+        return _ImageInfos(table, self)
+
+    def _report_skipped(self, key: str, broken: int, skipped: int, reasons: str) -> None:
+        """Log the number of skipped entries of a list.
+
+        Raises:
+            UnusableData: Too many of them are broken.
+        """
+        what = f'{key} of {self.ann_file}'
+        too_many = excess(broken, self.table.totals[key], what, 'cannot be used', self, 'max_broken', self.max_broken)
+        if too_many and not self.test_mode:
+            raise UnusableData(f'{too_many}: {reasons}')
+        if skipped:
+            print_log(f'{skipped} {what} are skipped: {reasons}', 'current', logging.WARNING)
 
     def filter_data(self) -> Sequence[dict]:
-        """They are filtered already."""
+        """Return the images as they are: they were filtered while parsing."""
         return self.data_list
 
     def get_data_info(self, idx: int) -> dict:
-        """Annotation of an image, as of ``CocoDataset``."""
+        """Return the annotation of an image in the format of ``CocoDataset``."""
         self.full_init()
         return {**self.data_list[idx], 'sample_idx': range(len(self))[idx]}
 
+    def ground_truth_boxes(self) -> BoxTable:
+        """Return all ground-truth boxes, without making the dictionaries of the images."""
+        table = self.table
+        if len(table) != len(self):
+            # ``indices`` selects some of the images.
+            return collect_boxes(self)
+        return BoxTable(table.boxes, np.repeat(np.arange(len(table)), np.diff(table.starts)), table.sizes)
+
     def _parsed(self, source: Path, options: dict) -> Path:
-        """Folder with the arrays; the first process that comes makes it, others wait for it."""
-        about = source.stat()
+        """Return the folder with the arrays. The first process writes it while the others wait."""
+        status = source.stat()
         place, state, wanted = (
             hashlib.sha256(repr(part).encode()).hexdigest()[:12]
-            for part in (str(source.resolve()), (about.st_size, about.st_mtime_ns), (VERSION, sorted(options.items())))
+            for part in (
+                str(source.resolve()),
+                (status.st_size, status.st_mtime_ns),
+                (VERSION, sorted(options.items())),
+            )
         )
         folder = self.cache_dir / f'{source.stem}-{place}-{state}-{wanted}'
         try:
@@ -93,24 +113,26 @@ class SharedCocoDataset(CocoDataset):
             with open(self.cache_dir / f'{source.stem}-{place}.lock', 'w') as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not folder.is_dir():
-                    # Of the file as it was before; whoever still maps that keeps it.
-                    for old in set(self.cache_dir.glob(f'*-{place}-*')) - set(
-                        self.cache_dir.glob(f'*-{place}-{state}-*')
-                    ):
-                        shutil.rmtree(old, ignore_errors=True)
+                    self._remove_outdated(place, state)
                     self._parse(source, folder, options)
         except (ValueError, RecursionError) as error:
             raise UnusableData(f'the annotation {source} cannot be used: {error}') from error
         except OSError as error:
             raise OSError(
-                f'what was parsed of {source} cannot be written to {self.cache_dir}: {error}. Name another folder as the '
-                "data set's cache_dir"
+                f'the parsed annotation {source} cannot be written to {self.cache_dir}: {error}. Set cache_dir of the dataset '
+                'to another folder'
             ) from error
         return folder
 
+    def _remove_outdated(self, place: str, state: str) -> None:
+        """Remove the arrays of earlier states of the file. Processes that have them mapped keep them."""
+        current = set(self.cache_dir.glob(f'*-{place}-{state}-*'))
+        for folder in set(self.cache_dir.glob(f'*-{place}-*')) - current:
+            shutil.rmtree(folder, ignore_errors=True)
+
     @staticmethod
     def _parse(source: Path, folder: Path, options: dict) -> None:
-        """In a process that ends with it, so that the memory it took is free again. A loader's worker may start none."""
+        """Parse in a process of its own, which returns its memory when it ends, or here in a worker, which may start none."""
         if multiprocessing.current_process().daemon:
             build(source, folder, **options)
             return
@@ -118,13 +140,13 @@ class SharedCocoDataset(CocoDataset):
             pool.submit(build, source, folder, **options).result()
 
 
-class _Images(Sequence):
-    """MMDetection's dictionaries of images, made from a table."""
+class _ImageInfos(Sequence):
+    """MMDetection's dictionaries of images, made from a table on access."""
 
     def __init__(self, table: CocoTable, dataset: SharedCocoDataset):
         self.table = table
-        self.folder = dataset.data_prefix['img']
-        self.more = (
+        self.folder: str = dataset.data_prefix['img']
+        self.text_prompts: dict = (
             dict(text=dataset.metainfo['classes'], caption_prompt=dataset.caption_prompt, custom_entities=True)
             if dataset.return_classes
             else {}
@@ -133,10 +155,20 @@ class _Images(Sequence):
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> dict: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict]: ...
+
+    def __getitem__(self, index: int | slice) -> dict | list[dict]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        table, index = self.table, range(len(self))[index]
+            return [self._info(i) for i in range(*index.indices(len(self)))]
+        return self._info(range(len(self))[index])
+
+    def _info(self, index: int) -> dict:
+        """Return the dictionary of an image."""
+        table = self.table
         first, last = table.starts[index : index + 2]
         rows = zip(
             table.boxes[first:last].tolist(), table.labels[first:last].tolist(), table.crowd[first:last].tolist()
@@ -148,6 +180,6 @@ class _Images(Sequence):
             seg_map_path=None,
             height=height,
             width=width,
-            **self.more,
+            **self.text_prompts,
             instances=[dict(ignore_flag=int(crowd), bbox=box, bbox_label=label) for box, label, crowd in rows],
         )

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-# Of files that OpenCV reads; where two have a name, the first.
+# Formats that OpenCV reads. Of several files with the same stem, the one whose suffix comes first is used.
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
 
 
-def by_name(folder: Path) -> dict[str, str]:
-    """Image files of a folder by their names without suffix; nothing where it cannot be listed, as it is not on this machine."""
+def files_by_stem(folder: Path) -> dict[str, str]:
+    """Return the names of the image files in a folder by stem; empty if it is not a local folder."""
     if not folder.is_dir():
         return {}
     found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]

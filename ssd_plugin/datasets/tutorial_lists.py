@@ -5,42 +5,53 @@ from pathlib import Path
 from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS
 
-from ssd_plugin.datasets.annotations.tutorial_lists import COLUMNS, load, objects_of, what_is_wrong
 from ssd_plugin.errors import UnusableData
+
+from .annotations.tutorial_lists import COLUMNS, defect, load, objects_file
 
 
 @DATASETS.register_module()
 class JsonListsDataset(BaseDetDataset):
     """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial
-    (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes: ``TRAIN_images.json``, a list of image files;
-    ``TRAIN_objects.json``, for each of them ``boxes`` (x1, y1, x2, y2 in pixels from 0), ``labels`` and ``difficulties``; and
-    ``label_map.json``, the number of each class, 0 for the background.
+    (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes.
 
-    Difficult objects train or are ignored as the matcher says, and are neither hits nor misses in evaluation.
+    These are ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them ``boxes`` (xyxy in pixels
+    from 0), ``labels`` and ``difficulties``; and ``label_map.json``, the number of each class, 0 for the background.
+
+    Difficult objects train or are ignored as the matcher's options say, and are neither hits nor misses in evaluation.
 
     Args:
-        ann_file: ``TRAIN_images.json`` or ``TEST_images.json``; the other files lie beside it.
+        ann_file: ``TRAIN_images.json`` or ``TEST_images.json``, beside the other files.
         data_prefix: ``img`` is put before relative image files.
-        kwargs: as of MMDetection's data sets. Classes are those of ``label_map.json``.
+        kwargs: Arguments of MMDetection's datasets. The classes are those of ``label_map.json``.
     """
 
+    # Known once the lists are read.
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def metainfo(self) -> dict:
+        """The metadata of the dataset, with the classes of ``label_map.json``."""
+        known = super().metainfo
+        return known if self.class_names is None else {**known, 'classes': self.class_names}
+
     def load_data_list(self) -> list[dict]:
-        """All images.
+        """Return all images.
 
         Raises:
-            UnusableData: the lists cannot be read, or do not fit each other; the message says where.
+            UnusableData: The lists cannot be read, or do not match each other; the message says where.
         """
-        images = Path(self.ann_file)
+        images_file = Path(self.ann_file)
         try:
-            paths, annotations, names = load(images)
+            paths, annotations, names = load(images_file)
         except ValueError as error:
             raise UnusableData(str(error)) from error
-        self._metainfo['classes'] = tuple(names[number] for number in sorted(names))
+        self.class_names = tuple(names[number] for number in sorted(names))
         found = []
         for index, (path, annotation) in enumerate(zip(paths, annotations)):
-            reason = what_is_wrong(annotation, names)
+            reason = defect(annotation, names)
             if reason:
-                raise UnusableData(f'entry {index} of {objects_of(images)} ({path}) cannot be used: {reason}')
+                raise UnusableData(f'entry {index} of {objects_file(images_file)} ({path}) cannot be used: {reason}')
             full = Path((self.data_prefix or {}).get('img', ''), path)
             instances = [
                 dict(bbox=box, bbox_label=label - 1, ignore_flag=int(difficult))
@@ -50,6 +61,7 @@ class JsonListsDataset(BaseDetDataset):
         return found
 
     def filter_data(self) -> list[dict]:
-        """Without the images that have no objects, in training and where ``filter_empty_gt`` says so."""
-        wanted = self.test_mode or not (self.filter_cfg or {}).get('filter_empty_gt', False)
-        return [info for info in self.data_list if wanted or info['instances']]
+        """Return the images with objects if ``filter_empty_gt`` asks for it and this is not a test, or else all images."""
+        if self.test_mode or not (self.filter_cfg or {}).get('filter_empty_gt', False):
+            return self.data_list
+        return [info for info in self.data_list if info['instances']]

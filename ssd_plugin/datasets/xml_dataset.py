@@ -1,111 +1,155 @@
-"""VOC's annotations, of which some may be broken."""
+"""What the datasets in VOC's XML format share: they skip broken annotations and report them."""
 
 import logging
+import os
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 
-from mmdet.datasets import VOCDataset, WIDERFaceDataset, XMLDataset
-from mmdet.registry import DATASETS
-from mmengine.fileio import list_from_file
+from mmdet.datasets import XMLDataset
+from mmengine.fileio import get, list_from_file
 from mmengine.logging import print_log
 
 from ssd_plugin.errors import UnusableData
 
-from .image_files import by_name
-from .unusable_data import MAX_SHARE
+from .annotations import voc
+from .image_files import files_by_stem
+from .transforms.image_decoding import UnreadableImage, decode
+from .unusable_data import MAX_FRACTION, excess
 
 
-class CheckedXML(XMLDataset):
-    """One of MMDetection's data sets in VOC's format that leaves nothing out silently. In training, images whose annotation cannot be
-    read are skipped and named, and objects of classes that are not wanted are counted. For testing every annotation must be whole.
-    Images may have other suffixes than .jpg.
+class CheckedXMLDataset(XMLDataset):
+    """A dataset in VOC's XML format that reports everything it skips.
+
+    In training, images whose annotation cannot be read are skipped and named in the log, and objects of other classes are skipped and
+    counted. In test mode an annotation that cannot be read is an error. Image files may have other suffixes than ``.jpg``.
 
     Args:
-        max_broken: share of the annotations that cannot be read above which that is an error.
-        kwargs: as of MMDetection's data set.
+        max_broken: Fraction of unreadable annotations above which training does not begin.
+        kwargs: Arguments of MMDetection's ``XMLDataset``.
+
+    Attributes:
+        other_classes: Number of skipped objects by class name.
     """
 
-    def __init__(self, *args, max_broken: float = MAX_SHARE, **kwargs):
+    first_pixel = voc.FIRST_PIXEL
+
+    def __init__(self, *args, max_broken: float = MAX_FRACTION, **kwargs):
         self.max_broken = max_broken
-        self.others = Counter()
+        self.other_classes: Counter[str] = Counter()
         super().__init__(*args, **kwargs)
 
     def annotation_file(self, name: str) -> Path:
-        """Of an image of the list."""
+        """Return the XML file of an image."""
         return Path(self.sub_data_root, self.ann_subdir, f'{name}.xml')
 
     def image_files(self) -> dict[str, str]:
-        """Image files by name, as far as they can be listed."""
-        return by_name(Path(self.sub_data_root, self.img_subdir))
+        """Return the names of the image files by stem."""
+        return files_by_stem(Path(self.sub_data_root, self.img_subdir))
 
-    def image_file(self, file: str) -> str:
-        """As MMDetection's data set wants it."""
-        return str(Path(self.img_subdir, file))
+    def image_path(self, file_name: str, root: ET.Element) -> str:
+        """Return the path of an image.
 
-    def load_data_list(self) -> list[dict]:
-        """The images of the list whose annotation can be read.
+        Args:
+            file_name: Name of the image file.
+            root: Root of the image's XML file.
+        """
+        return os.path.join(self.sub_data_root, str(Path(self.img_subdir, file_name)))
+
+    def image_size(self, root: ET.Element, image_path: str) -> tuple[int, int]:
+        """Return the (width, height) of an image: as the XML file states it, or else of the image file.
 
         Raises:
-            UnusableData: the share of the others is above the limit, or for testing there are others.
+            InvalidAnnotation: Neither gives a size.
+            OSError: The image file cannot be read.
+        """
+        size = voc.image_size(root)
+        if size is not None:
+            return size
+        data = get(image_path, backend_args=self.backend_args)
+        try:
+            height, width = decode(data).shape[:2]
+        except UnreadableImage as error:
+            raise voc.InvalidAnnotation(f'it has no size, and {image_path} cannot be read: {error}') from error
+        return width, height
+
+    def load_data_list(self) -> list[dict]:
+        """Return the images of the list whose annotation can be read.
+
+        Raises:
+            UnusableData: More than ``max_broken`` of the annotations cannot be read, or one in test mode.
         """
         self.cat2label = {name: label for label, name in enumerate(self.metainfo['classes'])}
         lines = (line.strip() for line in list_from_file(self.ann_file, backend_args=self.backend_args))
-        names, images, broken = [line for line in lines if line], [], []
+        names = [line for line in lines if line]
         files = self.image_files()
+        images, broken = [], []
         for name in names:
             annotation = self.annotation_file(name)
-            info = dict(
-                img_id=name, file_name=self.image_file(files.get(name, f'{name}.jpg')), xml_path=str(annotation)
-            )
+            info = dict(img_id=name, file_name=files.get(name, f'{name}.jpg'), xml_path=str(annotation))
             try:
                 images.append(self.parse_data_info(info))
-            except (ET.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
+            except (OSError, voc.InvalidAnnotation) as error:
                 if self.test_mode:
                     raise UnusableData(
-                        f'the annotation {annotation} cannot be read: {error}. Testing leaves nothing out: restore it, or '
-                        f'take the image off the list {self.ann_file}'
+                        f'the annotation {annotation} cannot be read: {error}. Evaluation skips nothing: restore the file, or '
+                        f'remove the image from the list {self.ann_file}'
                     ) from error
                 broken.append(f'{annotation}: {error}')
-        if len(broken) > self.max_broken * len(names):
-            raise UnusableData(
-                f'{len(broken)} of the {len(names)} annotations that {self.ann_file} names cannot be read, more than the '
-                f'{self.max_broken:.0%} that {type(self).__name__} allows (max_broken); the first is {broken[0]}'
-            )
+        too_many = excess(
+            len(broken),
+            len(names),
+            f'annotations that {self.ann_file} lists',
+            'cannot be read',
+            self,
+            'max_broken',
+            self.max_broken,
+        )
+        if too_many:
+            raise UnusableData(f'{too_many}; the first is {broken[0]}')
         for text in broken:
-            print_log(f'an image is skipped, its annotation cannot be read: {text}', 'current', logging.WARNING)
-        if self.others:
-            counts = ', '.join(f'{name} ({count})' for name, count in self.others.most_common())
+            print_log(f'an image is skipped because its annotation cannot be read: {text}', 'current', logging.WARNING)
+        if self.other_classes:
+            counts = ', '.join(f'{name} ({count})' for name, count in self.other_classes.most_common())
             print_log(
-                f'{self.ann_file}: objects of classes that are not wanted are left out: {counts}',
+                f'{self.ann_file}: objects of classes that are not in metainfo.classes are skipped: {counts}',
                 'current',
                 logging.WARNING,
             )
         return images
 
-    def _parse_instance_info(self, raw_ann_info: ET.ElementTree, minus_one: bool = True) -> list[dict]:
-        names = (node.text for node in raw_ann_info.iterfind('object/name'))
-        self.others.update(name for name in names if name not in self.cat2label)
-        return super()._parse_instance_info(raw_ann_info, minus_one)
+    def parse_data_info(self, img_info: dict) -> dict:
+        """Return an image with its objects in MMDetection's format.
 
+        Args:
+            img_info: ``img_id``, ``file_name`` and ``xml_path``.
 
-@DATASETS.register_module()
-class CheckedVOCDataset(CheckedXML, VOCDataset):
-    """:class:`CheckedXML` in VOC's layout."""
+        Raises:
+            InvalidAnnotation: The XML file or one of its objects cannot be used.
+            OSError: A file cannot be read.
+        """
+        root = voc.parse(get(img_info['xml_path'], backend_args=self.backend_args))
+        img_path = self.image_path(img_info['file_name'], root)
+        width, height = self.image_size(root, img_path)
+        named = [(voc.object_name(node), node) for node in root.findall('object')]
+        instances = [self._instance(voc.parse_object(node)) for name, node in named if name in self.cat2label]
+        self.other_classes.update(name for name, _ in named if name not in self.cat2label)
+        return dict(
+            img_path=img_path,
+            img_id=img_info['img_id'],
+            xml_path=img_info['xml_path'],
+            height=height,
+            width=width,
+            instances=instances,
+        )
 
-
-@DATASETS.register_module()
-class CheckedWIDERFaceDataset(CheckedXML, WIDERFaceDataset):
-    """:class:`CheckedXML` in the layout of MMDetection's ``WIDERFaceDataset``."""
-
-    def annotation_file(self, name: str) -> Path:
-        """Of an image of the list."""
-        return Path(self.data_prefix['img'], 'Annotations', f'{name}.xml')
-
-    def image_files(self) -> dict[str, str]:
-        """None: the annotations name the folders."""
-        return {}
-
-    def image_file(self, file: str) -> str:
-        """Its folder is in the annotation."""
-        return file
+    def _instance(self, found: voc.VocObject) -> dict:
+        """Return an object in MMDetection's format, with coordinates that count pixels from 0."""
+        if not all(isinstance(value, int) for value in found.corners):
+            raise voc.InvalidAnnotation(f'{found.name} has coordinates that are not finite')
+        x1, y1, x2, y2 = (value - self.first_pixel for value in found.corners)
+        # A property of MMDetection's dataset: None unless filter_cfg sets it.
+        small = self.bbox_min_size is not None and min(x2 - x1, y2 - y1) < self.bbox_min_size
+        return dict(
+            ignore_flag=int(found.difficult or small), bbox=[x1, y1, x2, y2], bbox_label=self.cat2label[found.name]
+        )

@@ -1,4 +1,4 @@
-"""Whatever stands in a JSON file: the check names it, training builds or refuses it, and the two agree."""
+"""Random JSON files: the check reports what is wrong, training accepts or refuses the file, and the two agree."""
 
 import copy
 import json
@@ -11,11 +11,11 @@ from mmdet.registry import DATASETS
 
 from ssd_plugin.analysis import dataset_issues, dataset_sources
 from ssd_plugin.analysis.image_scan import read_all
-from ssd_plugin.datasets.annotations.records import KINDS, UNSAFE
+from ssd_plugin.datasets.annotations.records import Severity
 from ssd_plugin.errors import UnusableData
 
 CLASSES = ('circle', 'square')
-WHOLE = dict(
+INTACT = dict(
     images=[dict(id=number, file_name=f'{number}.jpg', width=320, height=240) for number in (1, 2)],
     annotations=[
         dict(id=number, image_id=number, category_id=number, bbox=[10, 10, 20, 20], area=400, iscrowd=0)
@@ -46,7 +46,7 @@ VALUES = [
 
 
 def places(node, before=()):
-    """Paths to all values."""
+    """Yield the paths to all values."""
     inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in inner:
         yield *before, key
@@ -54,8 +54,8 @@ def places(node, before=()):
 
 
 def changed(seed):
-    """The whole content with one or two values replaced or taken out."""
-    chance, content = random.Random(seed), copy.deepcopy(WHOLE)
+    """Return the intact content with one or two values replaced or removed."""
+    chance, content = random.Random(seed), copy.deepcopy(INTACT)
     for _ in range(chance.randint(1, 2)):
         *path, last = chance.choice(list(places(content)))
         node = content
@@ -73,25 +73,70 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp('json')
 
 
+def build(path, folder):
+    return DATASETS.build(
+        dict(
+            type='SharedCocoDataset',
+            ann_file=str(path),
+            data_prefix=dict(img=''),
+            metainfo=dict(classes=CLASSES),
+            cache_dir=str(folder / 'cache'),
+            max_broken=1.0,
+            pipeline=[],
+        )
+    )
+
+
+def check(path, folder):
+    """Return the issues of a file, and the number of its annotations that the check calls skipped."""
+    ((_, annotations),) = dataset_sources.of_path(path, folder, CLASSES)
+    issues = dataset_issues.find(annotations, read_all(image.path for image in annotations.images), 0)
+    annotations.write(folder / 'copy')
+    skipped = {issue.where for issue in issues if issue.severity is Severity.WARNING and 'annotations[' in issue.where}
+    return issues, len(skipped)
+
+
+def assert_they_agree(content, folder):
+    path = folder / 'instances.json'
+    path.write_text(json.dumps(content))
+    issues, skipped = check(path, folder)
+    has_errors = any(issue.severity is Severity.ERROR for issue in issues)
+    try:
+        dataset = build(path, folder)
+    except UnusableData:
+        assert has_errors
+        return
+    if not has_errors:
+        assert len(dataset.table.boxes) == len(content['annotations']) - skipped
+
+
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 10**9))
-def test_any_change_is_named_or_harmless(seed, folder):
-    path = folder / 'instances.json'
-    path.write_text(json.dumps(changed(seed)))
-    ((_, annotations),) = dataset_sources.of_path(path, folder, CLASSES)
-    found = dataset_issues.find(annotations, read_all(picture.path for picture in annotations.pictures), 0)
-    annotations.write(folder / 'copy')
-    try:
-        DATASETS.build(
-            dict(
-                type='SharedCocoDataset',
-                ann_file=str(path),
-                data_prefix=dict(img=''),
-                metainfo=dict(classes=CLASSES),
-                cache_dir=str(folder / 'cache'),
-                max_broken=1.0,
-                pipeline=[],
-            )
-        )
-    except UnusableData:
-        assert any(KINDS[fault.kind] == UNSAFE for fault in found)
+def test_the_check_reports_every_change_that_training_refuses_or_skips(seed, folder):
+    assert_they_agree(changed(seed), folder)
+
+
+SIDES = [-1, 0, 0.5, 0.999, 1, 1.001, 20, 1000]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([-20, -0.5, 0, 319, 319.5, 320, 100.3]),
+            st.sampled_from([-20, -0.5, 0, 239, 239.5, 240, 100.3]),
+            st.sampled_from(SIDES),
+            st.sampled_from(SIDES),
+            st.sampled_from([-1, 0, 400, float('nan')]),
+            st.sampled_from([1, 2, 3]),
+            st.sampled_from([1, 2, 9]),
+        ),
+        max_size=12,
+    )
+)
+def test_the_check_calls_skipped_the_boxes_that_training_skips(folder, rows):
+    annotations = [
+        dict(id=number, image_id=image, category_id=category, bbox=box, area=area)
+        for number, (*box, area, image, category) in enumerate(rows)
+    ]
+    assert_they_agree({**INTACT, 'annotations': annotations}, folder)

@@ -1,4 +1,4 @@
-"""A corpus of broken data, each found as what it is, and nothing else; and gone from the repaired copy where a repair is possible."""
+"""A corpus of damaged data: each damage is reported as what it is and nothing else, and repaired in the copy where that is possible."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from mmdet.registry import DATASETS
 from ssd_plugin.analysis import dataset_issues, dataset_sources
 from ssd_plugin.analysis.image_scan import read_all
 from ssd_plugin.configs import read_config
-from ssd_plugin.datasets.annotations.records import KINDS
-from ssd_plugin.errors import UnusableData
+from ssd_plugin.datasets.annotations.records import Severity
+from ssd_plugin.errors import UnusableData, UserError
 
 CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
 SIZE = (320, 240)
@@ -28,14 +28,14 @@ def data(shapes, tmp_path):
 
 def check(path, images=None, classes=None, few=0):
     annotations = [read for _, read in dataset_sources.of_path(path, images, classes)]
-    pictures = [picture for read in annotations for picture in read.pictures]
-    files = read_all(picture.path for picture in pictures)
-    found = [fault for read in annotations for fault in dataset_issues.find(read, files, few)]
-    return found + dataset_issues.same_pictures(pictures, files), annotations
+    all_images = [image for read in annotations for image in read.images]
+    files = read_all(image.path for image in all_images)
+    found = [issue for read in annotations for issue in dataset_issues.find(read, files, few)]
+    return found + dataset_issues.duplicate_images(all_images, files), annotations
 
 
 def kinds(found):
-    return Counter(fault.kind for fault in found)
+    return Counter(issue.kind for issue in found)
 
 
 def voc_only(data):
@@ -84,7 +84,7 @@ def list_in_test(data):
         file.write(f'{names(data)[0]}\n')
 
 
-def copy_picture(data):
+def copy_image(data):
     shutil.copy(jpeg(data, 0), jpeg(data, 1))
 
 
@@ -106,7 +106,7 @@ VOC = {
     'missing xml': ('missing annotation', lambda d: xml(d).unlink()),
     'xml cut off': ('unreadable annotation', lambda d: xml(d).write_text(xml(d).read_text()[:300])),
     'empty xml': ('unreadable annotation', lambda d: xml(d).write_text('')),
-    'no size': ('no size', lambda d: edit(xml(d), '<size>.*</size>', '')),
+    'no size': ('missing size', lambda d: edit(xml(d), '<size>.*</size>', '')),
     'sides swapped in size': (
         'wrong size',
         lambda d: edit(xml(d), '<width>320(.*)<height>240|<height>240(.*)<width>320', '<height>320</height><width>240'),
@@ -121,8 +121,8 @@ VOC = {
     'outside': ('outside the image', lambda d: add_object(xml(d), box(400, 60, 450, 95))),
     'a thousand million pixels away': ('outside the image', lambda d: add_object(xml(d), box(1e9, 1e9, 2e9, 2e9))),
     'beyond the border': ('beyond the image', lambda d: add_object(xml(d), box(200, 60, 350, 95))),
-    'nan': ('no finite coordinates', lambda d: add_object(xml(d), box('nan', 60, 90, 95))),
-    'infinite': ('no finite coordinates', lambda d: add_object(xml(d), box(10, 60, 'inf', 95))),
+    'nan': ('non-finite coordinates', lambda d: add_object(xml(d), box('nan', 60, 90, 95))),
+    'infinite': ('non-finite coordinates', lambda d: add_object(xml(d), box(10, 60, 'inf', 95))),
     'coordinate is no number': ('incomplete object', lambda d: add_object(xml(d), box('left', 60, 90, 95))),
     'coordinate missing': (
         'incomplete object',
@@ -138,21 +138,21 @@ VOC = {
         lambda d: add_object(xml(d), box(10, 60, 90, 95) + '<difficult>yes</difficult>'),
     ),
     'class in capitals': ('unknown class', lambda d: add_object(xml(d), box(10, 60, 90, 95, 'Circle '))),
-    'object twice': ('box given twice', repeat_first_object),
+    'object twice': ('duplicate box', repeat_first_object),
     'listed twice': ('listed twice', list_twice),
     'in train and test': ('in two splits', list_in_test),
-    'same bytes': ('same picture twice', copy_picture),
+    'same bytes': ('duplicate image', copy_image),
     'no objects': ('no objects', lambda d: edit(xml(d), '<object>.*</object>', '')),
     'empty list': ('empty list', lambda d: (d / 'ImageSets/Main/test.txt').write_text('\n')),
 }
 CLASSES = ('circle', 'square', 'triangle', 'star')
-# A list without images stays one; what an image or a list has too little of is for people to decide.
-NOT_REPAIRED = {'no objects', 'in two splits', 'same picture twice', 'empty list'}
+# What to do about these is for a person to decide.
+NOT_REPAIRED = {'no objects', 'in two splits', 'duplicate image', 'empty list'}
 
 
-def test_whole_data_has_no_faults(data):
+def test_intact_data_has_no_issues(data):
     found, annotations = check(data)
-    assert not found and sum(len(read.pictures) for read in annotations) == 16 + 12 + 4
+    assert not found and sum(len(read.images) for read in annotations) == 16 + 12 + 4
 
 
 @pytest.mark.parametrize('case', VOC)
@@ -161,11 +161,18 @@ def test_voc(data, case, tmp_path):
     kind, damage = VOC[case]
     damage(data)
     found, (annotations,) = check(data, classes=CLASSES)
-    assert kinds(found) == {kind: 1}, [str(fault) for fault in found]
+    assert kinds(found) == {kind: 1}, [str(issue) for issue in found]
     place = found[0].where
     broken = names(data)[1 if case == 'same bytes' else 0]
     assert broken in place or re.search(r'(train|test)\.txt(:\d+)?$', place)
-    if KINDS[kind] != 'note' and 'image' not in kind and kind not in ('wrong size', 'missing annotation', 'empty list'):
+    has_line = found[0].severity is not Severity.INFO or kind in ('beyond the image', 'duplicate box', 'missing size')
+    if has_line and kind not in (
+        'missing image',
+        'unreadable image',
+        'wrong size',
+        'missing annotation',
+        'empty list',
+    ):
         line = int(place.rsplit(':', 1)[1])
         lines = xml(data).read_text().splitlines()
         assert 1 <= line <= max(len(lines), 1)
@@ -195,17 +202,18 @@ COCO = {
     'negative sides': ('swapped corners', change(3, bbox=[100, 100, -40, -30])),
     'outside': ('outside the image', change(3, bbox=[400, 10, 20, 20], area=400)),
     'beyond the border': ('beyond the image', change(3, bbox=[300, 10, 40, 20], area=800)),
-    'nan': ('no finite coordinates', change(3, bbox=[float('nan'), 10, 20, 20])),
+    'nan': ('non-finite coordinates', change(3, bbox=[float('nan'), 10, 20, 20])),
     'three numbers': ('incomplete object', change(3, bbox=[10, 10, 20])),
     'no box': ('incomplete object', remove(3, 'bbox')),
     'no area given': ('incomplete object', remove(3, 'area')),
-    'area of zero': ('area not positive', change(3, area=0)),
+    'narrower than a pixel': ('narrower than a pixel', change(3, bbox=[10, 10, 0.5, 5])),
+    'area of zero': ('non-positive area', change(3, area=0)),
     'no class': ('incomplete object', remove(3, 'category_id')),
     'unknown class': ('unknown class', change(3, category_id=77)),
     'unknown image': ('unknown image', change(3, image_id=7777)),
-    'id twice': ('id given twice', change(3, id=1)),
-    'image id twice': ('id given twice', add_image),
-    'category id twice': ('id given twice', lambda content: content['categories'].append(dict(id=1, name='heart'))),
+    'id twice': ('duplicate id', change(3, id=1)),
+    'image id twice': ('duplicate id', add_image),
+    'category id twice': ('duplicate id', lambda content: content['categories'].append(dict(id=1, name='heart'))),
     'image listed twice': ('listed twice', lambda content: add_image(content, id=999)),
     'image without size': (
         'incomplete object',
@@ -224,9 +232,9 @@ def test_coco(data, case, tmp_path):
     damage(content)
     path.write_text(json.dumps(content))
     found, (annotations,) = check(path)
-    # An image given once more has no objects of its own.
+    # The added image has no objects.
     extra = {'no objects': 1} if case in ('image listed twice', 'missing image') else {}
-    assert kinds(found) == {kind: 1, **extra}, [str(fault) for fault in found]
+    assert kinds(found) == {kind: 1, **extra}, [str(issue) for issue in found]
     assert str(path) in found[0].where and re.search(r'(annotations|images|categories)\[\d+\] \(id', found[0].where)
     annotations.write(tmp_path / 'fixed')
     again = kinds(check(tmp_path / 'fixed' / path.name, data / 'JPEGImages')[0])
@@ -241,7 +249,7 @@ def test_json_that_cannot_be_read(data, text):
     assert kinds(check(path)[0]) == {'unreadable annotation': 1}
 
 
-def test_a_picture_of_one_json_file_in_another_is_found(data):
+def test_an_image_of_one_json_file_in_another_is_found(data):
     train, test = (json.loads((data / f'instances_{split}.json').read_text()) for split in ('train', 'test'))
     for folder in ('Annotations', 'ImageSets'):
         shutil.rmtree(data / folder)
@@ -249,28 +257,36 @@ def test_a_picture_of_one_json_file_in_another_is_found(data):
     shutil.copy(original, copy)
     found, _ = check(data)
     assert (
-        kinds(found) == {'same picture twice': 1}
+        kinds(found) == {'duplicate image': 1}
         and str(copy) in found[0].text + found[0].where
         and str(original) in found[0].text
     )
 
 
-def test_classes_with_few_objects_are_mentioned(data):
+def test_classes_with_few_objects_are_reported(data):
     found, _ = check(voc_only(data), classes=(*CLASSES, 'heart'), few=1)
-    assert [(fault.kind, fault.text) for fault in found] == [('class with few objects', 'heart has 0 objects')]
+    assert [(issue.kind, issue.text) for issue in found] == [('rare class', 'heart has 0 objects')]
 
 
 def test_wider_face(faces, tmp_path):
     found, (annotations,) = check(faces)
-    assert not found and len(annotations.pictures) == 16
+    assert not found and len(annotations.images) == 16
     broken = faces / f'WIDER_val/Annotations/{(faces / "val.txt").read_text().split()[0]}.xml'
-    # Pixels count from 0: a box that begins on the pixel after the last one is outside.
+    # Pixels count from 0: a box that begins at 320 is outside an image of width 320.
     add_object(broken, box(320, 60, 330, 95, 'face'))
     edit(next((faces / 'WIDER_train/Annotations').iterdir()), '<folder>.*</folder>', '')
     found, (annotations,) = check(faces)
     assert kinds(found) == {'outside the image': 1, 'unreadable annotation': 1} and any(
-        str(broken) in fault.where for fault in found
+        str(broken) in issue.where for issue in found
     )
+    annotations.write(tmp_path / 'fixed')
+    assert not check(tmp_path / 'fixed')[0]
+
+
+def test_faces_without_a_size_are_an_error_as_in_training(faces, tmp_path):
+    edit(next((faces / 'WIDER_train/Annotations').iterdir()), '<size>.*</size>', '')
+    found, (annotations,) = check(faces)
+    assert kinds(found) == {'wrong size': 1}
     annotations.write(tmp_path / 'fixed')
     assert not check(tmp_path / 'fixed')[0]
 
@@ -278,7 +294,7 @@ def test_wider_face(faces, tmp_path):
 def test_wider_face_by_config(faces):
     cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     ((name, annotations),) = dataset_sources.of_config(cfg)
-    assert name == faces and len(annotations.pictures) == 16 and annotations.classes == ('face',)
+    assert name == faces and len(annotations.images) == 16 and annotations.classes == ('face',)
 
 
 @pytest.fixture
@@ -336,16 +352,16 @@ def test_lists_of_the_tutorial_by_config(lists):
     shutil.copy(lists / 'TEST_images.json', lists / 'TRAIN_images.json')
     (lists / 'TRAIN_objects.json').write_text('[')
     cfg = read_config('ssd_plugin::ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))
-    (_, broken), (name, whole) = dataset_sources.of_config(cfg)
-    assert kinds(broken.faults) == {'unreadable annotation': 1}
-    assert name == lists / 'TEST_images.json' and len(whole.pictures) == 4 and whole.classes == CLASSES
-    with pytest.raises(UnusableData, match='TRAIN_objects.json is no JSON'):
+    (_, broken), (name, intact) = dataset_sources.of_config(cfg)
+    assert kinds(broken.issues) == {'unreadable annotation': 1}
+    assert name == lists / 'TEST_images.json' and len(intact.images) == 4 and intact.classes == CLASSES
+    with pytest.raises(UnusableData, match='TRAIN_objects.json is not valid JSON'):
         DATASETS.build(cfg.train_dataloader.dataset)
 
 
 def test_categories_that_would_get_other_names_are_found(data):
     found, _ = check(data / 'instances_train.json', classes=('square', 'circle', 'triangle', 'star'))
-    assert kinds(found) == {'other order of classes': 1} and "its 'circle' would be called 'square'" in found[0].text
+    assert kinds(found) == {'mismatched class order': 1} and "its 'circle' would be called 'square'" in found[0].text
 
 
 def test_images_may_have_other_suffixes(data, tmp_path):
@@ -361,5 +377,5 @@ def test_images_may_have_other_suffixes(data, tmp_path):
 
 
 def test_a_folder_without_data_is_an_error(tmp_path):
-    with pytest.raises(dataset_sources.UnknownLayout, match='neither'):
+    with pytest.raises(UserError, match='neither'):
         list(dataset_sources.of_path(tmp_path))

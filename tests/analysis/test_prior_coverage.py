@@ -1,12 +1,12 @@
 import torch
 
 from ssd_plugin.analysis import prior_coverage
-from ssd_plugin.datasets.annotations.records import Box, Picture
+from ssd_plugin.datasets.annotations.records import AnnotatedBox, AnnotatedImage
 
 
 def picture(size, *corners):
-    boxes = [Box('a', box, '', print, print, print) for box in corners]
-    return Picture(None, '', size, boxes, set(), print, print)
+    boxes = [AnnotatedBox('a', box, '', print, print, print) for box in corners]
+    return AnnotatedImage(None, '', size, boxes, set(), print, print)
 
 
 def test_boxes_are_resized_to_the_input():

@@ -155,7 +155,7 @@ def test_objects_of_other_classes_are_counted(data):
     path = data / 'Annotations' / f'{(data / "ImageSets/Main/train.txt").read_text().split()[0]}.xml'
     path.write_text(path.read_text().replace('</annotation>', '<object><name>heart</name></object></annotation>'))
     cfg = read_config(CONFIG, dict(data_root=str(data)))
-    assert DATASETS.build(cfg.train_dataloader.dataset).others == {'heart': 1}
+    assert DATASETS.build(cfg.train_dataloader.dataset).other_classes == {'heart': 1}
 
 
 def test_a_dataset_without_objects_of_the_configured_classes_is_an_error(run_tool, data):

@@ -8,7 +8,7 @@ import pytest
 from mmdet.registry import DATASETS
 
 from ssd_plugin.datasets import coco
-from ssd_plugin.engine.hooks.data.unusable_boxes_hook import _boxes
+from ssd_plugin.datasets.ground_truth import collect_boxes, ground_truth_boxes
 from ssd_plugin.errors import UnusableData
 
 CLASSES = [f'class {index}' for index in range(4)]
@@ -16,7 +16,7 @@ CLASSES = [f'class {index}' for index in range(4)]
 
 @pytest.fixture
 def annotation(tmp_path):
-    """Everything that MMDetection's rules leave out, and images in an order of their own."""
+    """Annotations with everything that MMDetection's rules skip, of images that are not sorted by id."""
     random = np.random.RandomState(0)
     images = [dict(id=int(i), file_name=f'ä{i}.jpg', width=100, height=50 + int(i)) for i in random.permutation(40)]
     annotations = []
@@ -74,11 +74,11 @@ def infos(dataset):
         dict(indices=[5, 3, -1]),
     ],
 )
-def test_it_gives_what_mmdetection_gives(annotation, options):
+def test_images_and_boxes_are_those_of_mmdetection(annotation, options):
     content = json.loads(annotation.read_text())
     known = {image['id'] for image in content['images']}
     ours = build(annotation, **options)
-    # MMDetection stumbles over annotations of images that are not there.
+    # MMDetection fails on annotations of unknown images.
     content['annotations'] = [a for a in content['annotations'] if a['image_id'] in known]
     annotation.write_text(json.dumps(content))
     theirs = build(annotation, 'CocoDataset', **options)
@@ -88,10 +88,10 @@ def test_it_gives_what_mmdetection_gives(annotation, options):
     assert ours.get_cat_ids(1) == theirs.get_cat_ids(1)
 
 
-def test_what_is_left_out_is_counted(annotation):
+def test_skipped_annotations_are_counted(annotation):
     table = build(annotation).table
     total = len(json.loads(annotation.read_text())['annotations'])
-    assert total == len(table.boxes) + sum(table.dropped.values()) and len(table.dropped) == 5
+    assert total == len(table.boxes) + sum(table.skipped.values()) and len(table.skipped) == 7
 
 
 def test_it_is_parsed_once_until_file_or_options_change(annotation, monkeypatch):
@@ -126,12 +126,18 @@ def test_a_copy_in_another_process_maps_the_same_files(annotation):
     assert len(pickle.dumps(dataset.table)) < 500
 
 
-def test_boxes_are_looked_at_without_going_through_the_images(annotation):
+@pytest.mark.parametrize('options', [dict(), dict(indices=[5, 3, -1])])
+def test_the_table_of_boxes_is_that_of_the_images_one_by_one(annotation, options):
+    dataset = build(annotation, **options)
+    fast, slow = ground_truth_boxes(dataset), collect_boxes(dataset)
+    for name in ('boxes', 'images', 'sizes'):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name))
+
+
+def test_the_table_of_boxes_is_made_without_the_images(annotation, monkeypatch):
     dataset = build(annotation)
-    fast = _boxes(dataset)
-    dataset.table = None
-    for ours, theirs in zip(fast, _boxes(dataset)):
-        np.testing.assert_array_equal(ours, theirs)
+    monkeypatch.setattr(dataset, 'get_data_info', None)
+    assert len(ground_truth_boxes(dataset).boxes) == len(dataset.table.boxes)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +148,7 @@ def test_boxes_are_looked_at_without_going_through_the_images(annotation):
         (lambda content: content.update(annotations={}), 'one of the lists images'),
     ],
 )
-def test_what_cannot_be_used_is_named_and_leaves_nothing(annotation, damage, message):
+def test_unusable_files_are_named_and_leave_no_folder(annotation, damage, message):
     edit(annotation, damage)
     with pytest.raises(UnusableData, match=f'instances.json cannot be used.*{message}'):
         build(annotation)
@@ -163,7 +169,7 @@ def test_classes_that_would_name_labels_wrongly_are_refused(annotation, classes,
     assert list(build(annotation, metainfo=dict(classes=['class 0', 'class 2', 'nothing'])).cat2label) == [11, 7]
 
 
-def test_a_file_that_is_no_json_is_named(annotation):
+def test_a_file_that_is_not_json_is_named(annotation):
     annotation.write_text('{"images": [')
     with pytest.raises(UnusableData, match='instances.json cannot be used'):
         build(annotation)
@@ -188,30 +194,32 @@ INCOMPLETE = [
 
 
 @pytest.mark.parametrize('kind, damage', INCOMPLETE)
-def test_incomplete_entries_are_left_out_of_training_and_counted_and_refused_in_a_test(
+def test_incomplete_entries_are_skipped_and_counted_in_training_and_refused_in_test_mode(
     annotation, kind, damage, monkeypatch
 ):
-    whole = build(annotation).table
+    complete = build(annotation).table
     edit(annotation, lambda content: damage(content[kind][-1]))
     said = []
     monkeypatch.setattr(coco, 'print_log', lambda text, *args: said.append(text))
     table = build(annotation).table
-    assert table.incomplete == {**dict(images=0, annotations=0, categories=0), kind: 1} and table.totals == whole.totals
-    assert any(re.search(rf'{kind} are left out.*incomplete', text) for text in said)
-    with pytest.raises(UnusableData, match=rf'of {kind}\[\d+\]: '):
+    assert (
+        table.incomplete == {**dict(images=0, annotations=0, categories=0), kind: 1} and table.totals == complete.totals
+    )
+    assert any(re.search(rf'{kind} of .* are skipped: .*incomplete', text) for text in said)
+    with pytest.raises(UnusableData, match=rf'used: {kind}\[\d+\]: '):
         build(annotation, test_mode=True)
 
 
-def test_more_that_cannot_be_used_than_allowed_is_an_error(annotation):
+def test_more_unusable_annotations_than_allowed_are_an_error(annotation):
     table = build(annotation).table
-    share = table.broken / table.totals['annotations']
-    assert 0 < table.broken < sum(table.dropped.values())
-    assert len(build(annotation, max_broken=share + 0.01)) and len(build(annotation, max_broken=0.0, test_mode=True))
-    with pytest.raises(UnusableData, match=f'{table.broken} of the 200 annotations .*max_broken.* outside the image'):
-        build(annotation, max_broken=share - 0.01)
+    fraction = table.broken / table.totals['annotations']
+    assert 0 < table.broken < sum(table.skipped.values())
+    assert len(build(annotation, max_broken=fraction + 0.01)) and len(build(annotation, max_broken=0.0, test_mode=True))
+    with pytest.raises(UnusableData, match=f'{table.broken} of the 200 annotations .*max_broken.*outside the image'):
+        build(annotation, max_broken=fraction - 0.01)
 
 
-def test_what_was_parsed_of_a_file_as_it_was_is_removed(annotation):
+def test_the_arrays_of_an_earlier_state_of_the_file_are_removed(annotation):
 
     def parsed():
         return {path for path in (annotation.parent / 'cache').iterdir() if path.is_dir()}
@@ -222,7 +230,7 @@ def test_what_was_parsed_of_a_file_as_it_was_is_removed(annotation):
     edit(annotation, lambda content: content['images'][0].update(file_name='another.jpg'))
     build(annotation)
     assert len(parsed()) == 1 and not parsed() & before
-    # Who has it open keeps it.
+    # A dataset that has them mapped keeps them.
     assert infos(dataset) == first
 
 

@@ -21,7 +21,7 @@ def voc(shapes):
 
 @pytest.fixture
 def lists(voc, tmp_path):
-    """As the tutorial's script writes them."""
+    """Return a folder with lists as the tutorial's script writes them."""
     infos = [voc.get_data_info(index) for index in range(len(voc))]
     objects = [
         dict(
@@ -56,7 +56,7 @@ def test_lists_hold_what_the_annotations_say(lists, voc):
         assert [i['ignore_flag'] for i in ours['instances']] == [n % 2 for n in range(len(theirs['instances']))]
 
 
-def test_images_without_objects_are_left_out_of_training_when_asked(lists):
+def test_images_without_objects_are_skipped_in_training_if_filtered(lists):
     filters = dict(filter_empty_gt=True)
     assert [
         len(build(lists, **options))
@@ -64,7 +64,7 @@ def test_images_without_objects_are_left_out_of_training_when_asked(lists):
     ] == [12, 11, 12]
 
 
-def test_they_go_through_the_training_pipeline(lists):
+def test_lists_go_through_the_training_pipeline(lists):
     dataset = build(
         lists,
         pipeline=[
@@ -87,13 +87,13 @@ def change(lists, name, change):
 @pytest.mark.parametrize(
     'name, damage, message',
     [
-        ('TRAIN_objects', lambda content: content.pop(), 'lists 12 images, .* the objects of 11'),
+        ('TRAIN_objects', lambda content: content.pop(), 'lists 12 images, .* has the objects of 11'),
         ('TRAIN_objects', lambda content: content[2]['labels'].append(1), 'entry 2 of'),
         ('TRAIN_objects', lambda content: content[0].update(labels=[9] * len(content[0]['labels'])), 'entry 0 of'),
         ('label_map', lambda content: content.update(heart=7), 'not numbered'),
     ],
 )
-def test_lists_that_do_not_fit_are_named(lists, name, damage, message):
+def test_lists_that_do_not_match_are_named(lists, name, damage, message):
     change(lists, name, damage)
     with pytest.raises(ValueError, match=message):
         build(lists)

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import cv2
@@ -5,7 +6,13 @@ import numpy as np
 import pytest
 from mmdet.registry import DATASETS
 
+from ssd_plugin.analysis import dataset_issues
 from ssd_plugin.configs import read_config
+from ssd_plugin.datasets.annotations import voc
+from ssd_plugin.datasets.annotations.box_rules import unusable
+from ssd_plugin.datasets.annotations.records import Severity
+from ssd_plugin.datasets.ground_truth import ground_truth_boxes
+from ssd_plugin.prepare.drawn_shapes import CLASSES
 
 
 @pytest.fixture
@@ -13,10 +20,15 @@ def data(shapes, tmp_path):
     return shutil.copytree(shapes, tmp_path / 'data')
 
 
-def build(data):
-    return DATASETS.build(
-        read_config('ssd_plugin::ssd_depthwise_shapes.py', dict(data_root=str(data))).train_dataloader.dataset
-    )
+def build(data, **options):
+    cfg = read_config('ssd_plugin::ssd_depthwise_shapes.py', dict(data_root=str(data)))
+    return DATASETS.build({**cfg.train_dataloader.dataset, **options})
+
+
+def first_image(data):
+    """Return the XML file and the image file of the first training image."""
+    name = (data / 'ImageSets/Main/train.txt').read_text().split()[0]
+    return data / 'Annotations' / f'{name}.xml', data / 'JPEGImages' / f'{name}.jpg'
 
 
 def test_images_may_have_other_suffixes_than_jpg(data):
@@ -37,15 +49,88 @@ def test_images_may_have_other_suffixes_than_jpg(data):
         assert dataset[index]['inputs'].shape == (3, 240, 320)
 
 
-def test_of_two_images_with_a_name_the_jpeg_is_taken(data):
+def test_the_jpeg_is_preferred_among_images_with_the_same_name(data):
     name = (data / 'ImageSets/Main/train.txt').read_text().split()[0]
     cv2.imwrite(str(data / 'JPEGImages' / f'{name}.png'), np.zeros((9, 9, 3), np.uint8))
     assert build(data).get_data_info(0)['img_path'].endswith(f'{name}.jpg')
 
 
-def test_blank_lines_and_spaces_in_a_list_mean_nothing(data):
+def test_blank_lines_and_spaces_in_a_list_are_ignored(data):
     path = data / 'ImageSets/Main/train.txt'
     names = path.read_text().split()
     path.write_text('\n'.join(f'{name}  ' for name in names) + '\n\n \n')
     dataset = build(data)
     assert [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))] == names
+
+
+def test_images_and_boxes_are_those_of_mmdetection(data):
+    options = dict(
+        data_root=str(data),
+        metainfo=dict(classes=CLASSES),
+        ann_file='ImageSets/Main/train.txt',
+        data_prefix=dict(sub_data_root=''),
+        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=40),
+    )
+    ours, theirs = (DATASETS.build(dict(type=kind, **options)) for kind in ('CheckedVOCDataset', 'VOCDataset'))
+    infos = [[dataset.get_data_info(index) for index in range(len(dataset))] for dataset in (ours, theirs)]
+    assert infos[0] == infos[1] and len(ours) == 12
+    assert {instance['ignore_flag'] for info in infos[0] for instance in info['instances']} == {0, 1}
+
+
+def test_an_image_without_a_size_in_its_annotation_gets_that_of_the_file(data):
+    annotation, image = first_image(data)
+    annotation.write_text(re.sub('<size>.*</size>', '', annotation.read_text(), flags=re.S))
+    cv2.imwrite(str(image), np.zeros((50, 70, 3), np.uint8))
+    info = build(data).get_data_info(0)
+    assert (info['width'], info['height']) == (70, 50)
+    image.write_bytes(image.read_bytes()[:300])
+    assert len(build(data, max_broken=0.1)) == 11
+
+
+COORDINATES = [
+    ('10.2', '20', '10.9', '30', 'no area'),
+    ('-5', '20', '1', '30', 'outside the image'),
+    ('-5', '20', '2', '30', None),
+    ('320', '20', '330', '30', None),
+    ('321', '20', '330', '30', 'outside the image'),
+    ('30', '20', '20', '30', 'swapped corners'),
+    ('10', '20', '30', '40', None),
+]
+
+
+@pytest.mark.parametrize('x1, y1, x2, y2, reason', COORDINATES)
+def test_the_check_calls_skipped_the_boxes_that_training_cannot_use(data, x1, y1, x2, y2, reason):
+    """VOC counts pixels from 1, and training truncates fractions."""
+    annotation, _ = first_image(data)
+    box = f'<xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>'
+    added = f'<object><name>circle</name><bndbox>{box}</bndbox></object></annotation>'
+    annotation.write_text(annotation.read_text().replace('</annotation>', added))
+    issues = dataset_issues.find(voc.read(data), {}, few=0)
+    assert [issue.kind for issue in issues if issue.severity is not Severity.INFO] == ([reason] if reason else [])
+    table = ground_truth_boxes(build(data))
+    reasons = unusable(table.boxes, table.sizes[table.images])
+    assert [kind for kind, mask in reasons.items() if mask.any()] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    'damage, kind',
+    [
+        ('<object><name>heart</name></object>', 'unknown class'),
+        ('<object><name>circle</name></object>', 'incomplete object'),
+    ],
+)
+def test_an_object_without_a_box_breaks_an_annotation_only_if_its_class_is_wanted(data, damage, kind):
+    annotation, _ = first_image(data)
+    annotation.write_text(annotation.read_text().replace('</annotation>', f'{damage}</annotation>'))
+    assert [issue.kind for issue in dataset_issues.find(voc.read(data, CLASSES), {}, few=0)] == [kind]
+    assert len(build(data, max_broken=0.1)) == (12 if kind == 'unknown class' else 11)
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['<?xml version="1.0" encoding="nothing-8"?><annotation/>', '<annotation>&undefined;</annotation>', ''],
+)
+def test_text_that_is_not_xml_is_an_error_with_a_line(text):
+    with pytest.raises(voc.InvalidAnnotation, match='not valid XML') as error:
+        voc.parse(text.encode())
+    assert error.value.line == 1

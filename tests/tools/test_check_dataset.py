@@ -14,10 +14,10 @@ def data(shapes, tmp_path):
     return shutil.copytree(shapes, tmp_path / 'data')
 
 
-def test_safe_data_gives_status_0_and_a_picture(run_tool, data, tmp_path):
+def test_safe_data_gives_status_0_and_a_figure(run_tool, data, tmp_path):
     result = run_tool('check_dataset.py', data, '--config', CONFIG)
     assert result.returncode == 0, result.stderr
-    assert 'training is safe; faults: 0' in result.stdout and 'objects have no prior' in result.stdout
+    assert 'training is safe; errors: 0, warnings: 0' in result.stdout and 'objects have no prior' in result.stdout
     assert cv2.imread(str(tmp_path / 'check_dataset.png')).shape[1] > 1000
 
 
@@ -25,21 +25,21 @@ def test_unsafe_data_gives_status_1_and_the_repaired_copy_status_0(run_tool, dat
     name = (data / 'ImageSets/Main/train.txt').read_text().split()[0]
     (data / 'Annotations' / f'{name}.xml').write_text('<annotation>')
     result = run_tool('check_dataset.py', data, '--fix', 'fixed')
-    assert result.returncode == 1 and 'training is NOT safe; faults: 1' in result.stdout
-    assert f'{name}.xml:1: no XML' in result.stdout
+    assert result.returncode == 1 and 'training is NOT safe; errors: 1' in result.stdout
+    assert f'{name}.xml:1: not valid XML' in result.stdout
     again = run_tool('check_dataset.py', tmp_path / 'fixed/data')
     assert again.returncode == 0, again.stdout
     refused = run_tool('check_dataset.py', data, '--fix', 'fixed')
-    assert refused.returncode == 2 and refused.stderr == 'error: fixed is there already; --fix writes to a new folder\n'
+    assert refused.returncode == 2 and refused.stderr == 'error: fixed exists already; --fix writes to a new folder\n'
 
 
-def test_many_boxes_that_are_left_out_are_not_safe(run_tool, data):
+def test_classes_that_the_config_lacks_are_not_safe_when_most_boxes_have_them(run_tool, data):
     for path in (data / 'Annotations').iterdir():
         path.write_text(path.read_text().replace('<name>', '<name>big '))
     result = run_tool('check_dataset.py', data, '--config', CONFIG, '--max-listed', '2')
     assert (
         result.returncode == 1
-        and "'big circle' is no class of the config" in result.stdout
+        and "'big circle' is not a class of the config" in result.stdout
         and 'more (--max-listed 0' in result.stdout
     )
 
@@ -47,12 +47,12 @@ def test_many_boxes_that_are_left_out_are_not_safe(run_tool, data):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (('nowhere',), 'nowhere holds no data set'),
+        (('nowhere',), 'nowhere holds no dataset'),
         (('--config', 'nowhere.py'), 'nowhere.py'),
         (('.', '--picture', 'nowhere/a.png'), 'no folder nowhere'),
     ],
 )
-def test_nothing_to_check_gives_status_2(run_tool, arguments, message):
+def test_arguments_with_nothing_to_check_give_status_2(run_tool, arguments, message):
     result = run_tool('check_dataset.py', *arguments)
     assert result.returncode == 2 and message in result.stderr and 'Traceback' not in result.stderr
 
@@ -62,4 +62,4 @@ def test_the_two_bad_boxes_of_bccd_are_found_and_nothing_else(run_tool):
     result = run_tool('check_dataset.py', BCCD)
     assert result.returncode == 0
     assert 'BloodImage_00338.xml:163: ' in result.stdout and 'BloodImage_00343.xml:55: ' in result.stdout
-    assert 'no area: 2' in result.stdout and 'training is safe; faults: 2, notes: 0' in result.stdout
+    assert 'no area: 2' in result.stdout and 'training is safe; errors: 0, warnings: 2, info: 0' in result.stdout

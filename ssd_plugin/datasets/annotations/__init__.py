@@ -1,1 +1,1 @@
-"""Finding out what is wrong with a data set before training on it."""
+"""Readers and rules for each annotation format, shared by the training datasets and the dataset check."""

@@ -1,90 +1,142 @@
-"""What the formats of annotations have in common: images with boxes, and what is wrong with them."""
+"""Format-independent records of the dataset check: annotated images and boxes, and the issues found in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-# How bad a fault is.
-UNSAFE, LEFT_OUT, NOTE = 'unsafe', 'left out', 'note'
+
+class Severity(Enum):
+    """How an issue affects training.
+
+    Attributes:
+        ERROR: Training would stop, or learn something wrong.
+        WARNING: Training skips the image or the box.
+        INFO: Training is not affected, but a person should have a look.
+    """
+
+    ERROR = 'error'
+    WARNING = 'warning'
+    INFO = 'info'
+
+
+# All kinds of issues, in the order in which they are reported.
 KINDS = {
-    'missing list': UNSAFE,
-    'empty list': UNSAFE,
-    'missing annotation': UNSAFE,
-    'unreadable annotation': UNSAFE,
-    'incomplete object': UNSAFE,
-    'wrong size': UNSAFE,
-    'id given twice': UNSAFE,
-    'other order of classes': UNSAFE,
-    'unknown image': LEFT_OUT,
-    'missing image': LEFT_OUT,
-    'unreadable image': LEFT_OUT,
-    'no finite coordinates': UNSAFE,
-    'swapped corners': LEFT_OUT,
-    'no area': LEFT_OUT,
-    'outside the image': LEFT_OUT,
-    'unknown class': LEFT_OUT,
-    'area not positive': LEFT_OUT,
-    'beyond the image': NOTE,
-    'box given twice': NOTE,
-    'listed twice': NOTE,
-    'same picture twice': NOTE,
-    'in two splits': NOTE,
-    'no size': NOTE,
-    'no objects': NOTE,
-    'class with few objects': NOTE,
+    'missing list': Severity.ERROR,
+    'empty list': Severity.ERROR,
+    'missing annotation': Severity.ERROR,
+    'unreadable annotation': Severity.ERROR,
+    'incomplete object': Severity.ERROR,
+    'wrong size': Severity.ERROR,
+    'duplicate id': Severity.ERROR,
+    'mismatched class order': Severity.ERROR,
+    'unknown image': Severity.WARNING,
+    'missing image': Severity.WARNING,
+    'unreadable image': Severity.WARNING,
+    'non-finite coordinates': Severity.ERROR,
+    'swapped corners': Severity.WARNING,
+    'no area': Severity.WARNING,
+    'outside the image': Severity.WARNING,
+    'narrower than a pixel': Severity.WARNING,
+    'unknown class': Severity.WARNING,
+    'non-positive area': Severity.WARNING,
+    'beyond the image': Severity.INFO,
+    'duplicate box': Severity.INFO,
+    'listed twice': Severity.INFO,
+    'duplicate image': Severity.INFO,
+    'in two splits': Severity.INFO,
+    'missing size': Severity.INFO,
+    'no objects': Severity.INFO,
+    'rare class': Severity.INFO,
 }
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Something wrong: its kind, of ``KINDS``; the file, and the line or entry; and what it is exactly."""
+class Issue:
+    """A finding of the dataset check.
+
+    Attributes:
+        kind: A key of ``KINDS``.
+        where: The file, with the line or the entry.
+        text: What is wrong there.
+    """
 
     kind: str
     where: str
     text: str
+
+    @property
+    def severity(self) -> Severity:
+        """How the issue affects training."""
+        return KINDS[self.kind]
 
     def __str__(self) -> str:
         return f'{self.where}: {self.text}'
 
 
 @dataclass
-class Box:
-    """An object as annotated.
+class AnnotatedBox:
+    """An annotated object, and how to change it in the repaired copy of its annotation.
 
-    ``corners`` are x1, y1, x2, y2 in pixels, counted as the format counts. The ``set_`` functions change the annotation that is
-    written by ``--fix``; ``drop`` takes the object out of it.
+    Attributes:
+        name: Class name.
+        corners: xyxy in pixels, with the values that training reads, before the format's first pixel is subtracted.
+        where: The file, with the line or the entry.
+        set_corners: Replaces the corners.
+        set_name: Replaces the class name.
+        drop: Removes the object.
     """
 
     name: str
     corners: tuple[float, float, float, float]
     where: str
-    set_corners: Callable[[tuple[float, ...]], None]
+    set_corners: Callable[[tuple[float, float, float, float]], None]
     set_name: Callable[[str], None]
-    drop: Callable[[], None]
+    drop: Callable[[], object]
 
 
 @dataclass
-class Picture:
-    """An image as annotated: ``size`` is (width, height), ``None`` if it is not said."""
+class AnnotatedImage:
+    """An image with its annotated objects, and how to change it in the repaired copy of its annotation.
+
+    Attributes:
+        path: Image file.
+        where: The annotation file, or the entry in it.
+        size: (width, height) as annotated, ``None`` if the annotation has no size.
+        boxes: Annotated objects.
+        splits: Names of the splits that list the image.
+        set_size: Replaces the size.
+        drop: Removes the image.
+    """
 
     path: Path
     where: str
     size: tuple[int, int] | None
-    boxes: list[Box]
+    boxes: list[AnnotatedBox]
     splits: set[str]
     set_size: Callable[[tuple[int, int]], None]
-    drop: Callable[[], None]
+    drop: Callable[[], object]
 
 
 @dataclass
 class Annotations:
-    """What was read of a data set: images, the faults met on the way, and how to write a repaired copy into a folder.
+    """The annotations of a dataset.
 
-    ``first_pixel`` is the number of the first pixel in the format; ``classes`` are the known ones, ``None`` for all that occur.
+    Attributes:
+        images: Images whose annotation can be read.
+        issues: Issues found while reading.
+        write: Writes the repaired annotations into a folder.
+        first_pixel: Coordinate of the first pixel in this format, 0 or 1.
+        classes: Names of the known classes, ``None`` to accept all that occur.
     """
 
-    pictures: list[Picture]
-    faults: list[Fault]
+    images: list[AnnotatedImage]
+    issues: list[Issue]
     write: Callable[[Path], None]
     first_pixel: int
     classes: tuple[str, ...] | None = None
+
+
+def unreadable(issue: Issue) -> Annotations:
+    """Return the annotations of a dataset that cannot be read at all: no images, one issue, and nothing to write."""
+    return Annotations([], [issue], lambda target: None, 0)

@@ -1,5 +1,10 @@
-"""Annotations in VOC's format: an XML file for each image, and lists of images."""
+"""VOC annotations: one XML file for each image, and lists of image names.
 
+Training (:mod:`ssd_plugin.datasets.xml_dataset`) and the dataset check read files through :func:`parse`, :func:`image_size` and
+:func:`parse_object`, so that both apply the same rules.
+"""
+
+import math
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Callable
@@ -7,215 +12,307 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
-from ssd_plugin.datasets.image_files import by_name
+from ssd_plugin.datasets.image_files import files_by_stem
 
-from .records import Annotations, Box, Fault, Picture
+from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+# VOC counts pixels from 1.
+FIRST_PIXEL = 1
+
+
+class InvalidAnnotation(ValueError):
+    """An XML file or an object that cannot be used. The message gives the reason, ``line`` the line if it is known."""
+
+    def __init__(self, reason: str, line: int | None = None):
+        super().__init__(reason)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """An object of an XML file.
+
+    Attributes:
+        name: Class name.
+        corners: xyxy in pixels as written, truncated to integers; NaN and infinities are kept.
+        difficult: Whether the object is marked as difficult.
+    """
+
+    name: str
+    corners: tuple[float, float, float, float]
+    difficult: bool
+
+
+def parse(data: bytes) -> ET.Element:
+    """Return the root of an XML file.
+
+    Raises:
+        InvalidAnnotation: The data is not XML.
+    """
+    try:
+        return ET.fromstring(data)
+    except ET.ParseError as error:
+        raise InvalidAnnotation(f'not valid XML: {expat.ErrorString(error.code)}', error.position[0]) from error
+    except (LookupError, ValueError) as error:
+        raise InvalidAnnotation(f'not valid XML: {error}', 1) from error
+
+
+def image_size(root: ET.Element) -> tuple[int, int] | None:
+    """Return the (width, height) that an XML file states, ``None`` if it has no ``size``.
+
+    Raises:
+        InvalidAnnotation: Width or height is missing or not an integer.
+    """
+    node = root.find('size')
+    if node is None:
+        return None
+    try:
+        return int(node.findtext('width', '')), int(node.findtext('height', ''))
+    except ValueError as error:
+        raise InvalidAnnotation('width or height is missing or not an integer') from error
+
+
+def object_name(node: ET.Element) -> str:
+    """Return the class name of an object.
+
+    Raises:
+        InvalidAnnotation: The object has no ``name``.
+    """
+    name = node.findtext('name')
+    if name is None:
+        raise InvalidAnnotation('an object has no name')
+    return name
+
+
+def parse_object(node: ET.Element) -> VocObject:
+    """Return the content of an ``object`` element.
+
+    Raises:
+        InvalidAnnotation: The name, the box or a coordinate is missing, or a coordinate or ``difficult`` is not a number.
+    """
+    name, box = object_name(node), node.find('bndbox')
+    if not name:
+        raise InvalidAnnotation('an object has an empty name')
+    if box is None:
+        raise InvalidAnnotation(f'{name} has no bndbox')
+    try:
+        x1, y1, x2, y2 = (_truncated(float(box.findtext(tag, ''))) for tag in CORNERS)
+        difficult = int(node.findtext('difficult', '0'))
+    except ValueError as error:
+        raise InvalidAnnotation(
+            f'{name} lacks one of {", ".join(CORNERS)}, or one of these or difficult is not a number'
+        ) from error
+    return VocObject(name, (x1, y1, x2, y2), bool(difficult))
+
+
+def _truncated(value: float) -> float:
+    return int(value) if math.isfinite(value) else value
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are in a folder.
+    """The files of a dataset folder.
 
     Attributes:
-        lists: list of images of each split.
-        annotation: XML file of an image, by split and name.
-        image: image file, by split, name and the XML's root; raises ``ValueError`` where that does not say.
-        first_pixel: number of the first pixel.
+        lists: List of image names of each split.
+        annotation: Returns the XML file of an image, given the split and the image name.
+        image: Returns the image file, given the split, the image name and the root of the XML file; raises
+            :class:`InvalidAnnotation` if the XML file does not say where the image is.
+        first_pixel: Coordinate of the first pixel.
+        needs_size: Whether training needs the image size in the XML file.
     """
 
     lists: dict[str, Path]
     annotation: Callable[[str, str], Path]
     image: Callable[[str, str, ET.Element], Path]
     first_pixel: int
+    needs_size: bool
 
 
-def voc(root: Path) -> Layout:
-    """VOC's own: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` (or another suffix) and lists in ``ImageSets/Main``."""
-    files = by_name(root / 'JPEGImages')
+def layout(root: Path) -> Layout:
+    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` (or another suffix), ``ImageSets/Main/*.txt``."""
+    files = files_by_stem(root / 'JPEGImages')
     return Layout(
         {split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},
         lambda split, name: root / 'Annotations' / f'{name}.xml',
         lambda split, name, element: root / 'JPEGImages' / files.get(name, f'{name}.jpg'),
-        1,
+        FIRST_PIXEL,
+        needs_size=False,
     )
 
 
-def wider_face(root: Path) -> Layout:
-    """That of MMDetection's ``WIDERFaceDataset``: ``train.txt``, ``WIDER_train/Annotations/*.xml`` and ``WIDER_train/FOLDER/*.jpg``,
-    the folder named in the XML; ``val`` likewise."""
-
-    def image(split: str, name: str, element: ET.Element) -> Path:
-        folder = element.findtext('folder')
-        if not folder:
-            raise ValueError('it names no folder')
-        return root / f'WIDER_{split}' / folder / f'{name}.jpg'
-
-    return Layout(
-        {split: root / f'{split}.txt' for split in ('train', 'val')},
-        lambda split, name: root / f'WIDER_{split}' / 'Annotations' / f'{name}.xml',
-        image,
-        0,
-    )
-
-
-def read(root: Path, classes: tuple[str, ...] | None = None, layout: Callable[[Path], Layout] = voc) -> Annotations:
-    """Read every image that a list names.
+def read(root: Path, classes: tuple[str, ...] | None = None) -> Annotations:
+    """Read the annotations of every image that is listed in a folder with VOC's layout.
 
     Args:
-        root: the folder with everything.
-        classes: known ones; ``None`` for all that occur.
-        layout: :func:`voc` or :func:`wider_face`.
+        root: The folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``.
+        classes: Names of the known classes, ``None`` to accept all that occur.
     """
-    places = layout(root)
-    lists, faults = _read_lists(places)
+    return read_layout(root, layout(root), classes)
+
+
+def read_layout(root: Path, places: Layout, classes: tuple[str, ...] | None) -> Annotations:
+    """Read the annotations of every image that is listed in a folder.
+
+    Args:
+        root: The folder.
+        places: The files in it.
+        classes: Names of the known classes, ``None`` to accept all that occur.
+    """
+    lists, issues = _read_lists(places)
     # An image may be in several lists.
-    listed = defaultdict(dict)
+    listed: dict[Path, dict[str, str]] = defaultdict(dict)
     for split, names in lists.items():
         for name in names:
             listed[places.annotation(split, name)].setdefault(split, name)
-    dropped, elements, pictures = set(), {}, []
+    dropped: set[Path] = set()
+    elements: dict[Path, tuple[ET.Element, str]] = {}
+    images = []
     for path, named in listed.items():
-        (split, name), fault = next(iter(named.items())), None
+        split, name = next(iter(named.items()))
         try:
-            element, lines = parse(path.read_bytes())
-            image = places.image(split, name, element)
-        except FileNotFoundError:
-            fault = Fault('missing annotation', str(path), f'a list names {name}, but the file is missing')
-        except expat.ExpatError as error:
-            fault = Fault('unreadable annotation', f'{path}:{error.lineno}', f'no XML: {expat.ErrorString(error.code)}')
-        except (OSError, ValueError) as error:
-            fault = Fault('unreadable annotation', str(path), f'it cannot be read: {error}')
-        if fault:
-            faults.append(fault)
+            data = path.read_bytes()
+            element = parse(data)
+            image_path = places.image(split, name, element)
+        except (OSError, InvalidAnnotation) as error:
+            issues.append(_unreadable_file(path, name, error))
             dropped.add(path)
             continue
         elements[path] = element, ET.tostring(element, encoding='unicode')
-        picture, found = _read_picture(image, path, element, lines, set(named), dropped)
-        faults += found
-        pictures.append(picture)
+        file = _XmlFile(path, element, _line_numbers(data, element), dropped)
+        image, found = file.annotated_image(image_path, set(named), classes, places.needs_size)
+        issues += found
+        images.append(image)
 
     def write(target: Path) -> None:
         for path, (element, original) in elements.items():
             if path not in dropped:
                 text = ET.tostring(element, encoding='unicode')
-                # What is not repaired keeps its bytes.
+                # Files without repairs keep their bytes.
                 data = path.read_bytes() if text == original else f'{text}\n'.encode()
                 _copy_of(path, root, target).write_bytes(data)
         for split, names in lists.items():
-            kept = [name for name in dict.fromkeys(names) if places.annotation(split, name) not in dropped]
+            kept = [name for name in names if places.annotation(split, name) not in dropped]
             _copy_of(places.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
-        for folder in {picture.path.parent for picture in pictures}:
+        for folder in {image.path.parent for image in images}:
             _copy_of(folder, root, target).symlink_to(folder.resolve())
 
-    return Annotations(pictures, faults, write, places.first_pixel, classes)
+    return Annotations(images, issues, write, places.first_pixel, classes)
 
 
 def _copy_of(path: Path, root: Path, target: Path) -> Path:
-    """Its place in another folder, which is made."""
+    """Return the path below ``target`` that corresponds to ``path`` below ``root``, and make its folder."""
     copy = target / path.relative_to(root)
     copy.parent.mkdir(parents=True, exist_ok=True)
     return copy
 
 
-def _read_lists(places: Layout) -> tuple[dict[str, list[str]], list[Fault]]:
+def _read_lists(places: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
+    """Return the distinct image names of each split, and the issues of the lists."""
     paths = {split: path for split, path in places.lists.items() if path.is_file()}
     if not paths:
-        first = next(iter(places.lists.values())).parent
-        return {}, [
-            Fault(
-                'missing list', str(first), f'there is none of {", ".join(path.name for path in places.lists.values())}'
-            )
-        ]
-    lists, faults = {}, []
+        folder = next(iter(places.lists.values())).parent
+        wanted = ', '.join(path.name for path in places.lists.values())
+        return {}, [Issue('missing list', str(folder), f'none of {wanted} exists')]
+    lists, issues = {}, []
     for split, path in paths.items():
         lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
-        listed = {}
+        listed: dict[str, int] = {}
         for number, line in enumerate(lines, 1):
             name = line.strip()
             if name and name in listed:
-                faults.append(Fault('listed twice', f'{path}:{number}', f'{name} is in line {listed[name]} already'))
+                issues.append(Issue('listed twice', f'{path}:{number}', f'{name} is already in line {listed[name]}'))
             elif name:
                 listed[name] = number
         if not listed:
-            faults.append(Fault('empty list', str(path), 'it names no image'))
+            issues.append(Issue('empty list', str(path), 'it lists no image'))
         lists[split] = list(listed)
-    return lists, faults
+    return lists, issues
 
 
-def _read_picture(
-    image: Path, path: Path, element: ET.Element, lines: dict[ET.Element, int], splits: set[str], dropped: set[Path]
-) -> tuple[Picture, list[Fault]]:
-    faults = []
-    size, node = None, element.find('size')
-    if node is None:
-        faults.append(Fault('no size', f'{path}:1', 'there is no size'))
-    else:
-        try:
-            size = int(node.findtext('width', '')), int(node.findtext('height', ''))
-        except ValueError:
-            faults.append(Fault('wrong size', f'{path}:{lines[node]}', 'width or height is missing or no whole number'))
-
-    def set_size(found: tuple[int, int]) -> None:
-        parent = element.find('size')
-        parent = ET.SubElement(element, 'size') if parent is None else parent
-        for tag, value in zip(('width', 'height'), found):
-            child = parent.find(tag)
-            child = ET.SubElement(parent, tag) if child is None else child
-            child.text = str(value)
-
-    boxes = []
-    for node in element.findall('object'):
-        box = _read_box(
-            element, node, f'{path}:{lines[node.find("bndbox") if node.find("bndbox") is not None else node]}'
-        )
-        if isinstance(box, Fault):
-            faults.append(box)
-            element.remove(node)
-        else:
-            boxes.append(box)
-    picture = Picture(image, str(path), size, boxes, splits, set_size, lambda: dropped.add(path))
-    return picture, faults
+def _unreadable_file(path: Path, name: str, error: OSError | InvalidAnnotation) -> Issue:
+    if isinstance(error, FileNotFoundError):
+        return Issue('missing annotation', str(path), f'a list names {name}, but the file is missing')
+    if isinstance(error, InvalidAnnotation):
+        return Issue('unreadable annotation', f'{path}:{error.line}' if error.line else str(path), str(error))
+    return Issue('unreadable annotation', str(path), f'it cannot be read: {error.strerror}')
 
 
-def _read_box(parent: ET.Element, node: ET.Element, where: str) -> Box | Fault:
-    name = node.findtext('name')
-    if not name:
-        return Fault('incomplete object', where, 'an object has no name')
-    box = node.find('bndbox')
-    if box is None:
-        return Fault('incomplete object', where, f'{name} has no bndbox')
-    try:
-        corners = tuple(float(box.findtext(tag, '')) for tag in CORNERS)
-        int(node.findtext('difficult', '0'))
-    except ValueError:
-        return Fault(
-            'incomplete object', where, f'{name} lacks one of {", ".join(CORNERS)}, or it or difficult is no number'
-        )
-
-    def set_corners(found: tuple[float, ...]) -> None:
-        for tag, value in zip(CORNERS, found):
-            box.find(tag).text = f'{value:g}'
-
-    def set_name(found: str) -> None:
-        node.find('name').text = found
-
-    return Box(name, corners, where, set_corners, set_name, lambda: parent.remove(node))
-
-
-def parse(data: bytes) -> tuple[ET.Element, dict[ET.Element, int]]:
-    """An XML file's root, and the line in which each element begins.
-
-    Raises:
-        expat.ExpatError: it is no XML.
-    """
-    parser, builder, lines = expat.ParserCreate(), ET.TreeBuilder(), {}
-
-    def start(tag: str, attributes: dict) -> None:
-        lines[builder.start(tag, attributes)] = parser.CurrentLineNumber
-
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, builder.end, builder.data
+def _line_numbers(data: bytes, root: ET.Element) -> dict[ET.Element, int]:
+    """Return the line in which each element of a parsed XML file begins."""
+    # ElementTree does not keep line numbers; both parsers meet the elements in document order.
+    lines: list[int] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda tag, attributes: lines.append(parser.CurrentLineNumber)
     parser.Parse(data, True)
-    return builder.close(), lines
+    return dict(zip(root.iter(), lines))
+
+
+@dataclass(frozen=True)
+class _XmlFile:
+    """A parsed XML file.
+
+    Attributes:
+        path: The file.
+        root: Its root element, which repairs change.
+        lines: The line of each element.
+        dropped: Collects the files that the repaired copy does without.
+    """
+
+    path: Path
+    root: ET.Element
+    lines: dict[ET.Element, int]
+    dropped: set[Path]
+
+    def annotated_image(
+        self, image: Path, splits: set[str], classes: tuple[str, ...] | None, needs_size: bool
+    ) -> tuple[AnnotatedImage, list[Issue]]:
+        """Return the image with its usable objects, and the issues of the file."""
+        issues, boxes, size = [], [], None
+        try:
+            size = image_size(self.root)
+            if size is None:
+                issues.append(Issue('wrong size' if needs_size else 'missing size', f'{self.path}:1', 'it has no size'))
+        except InvalidAnnotation as error:
+            node = self.root.find('size')
+            line = 1 if node is None else self.lines[node]
+            issues.append(Issue('wrong size', f'{self.path}:{line}', str(error)))
+        for node in self.root.findall('object'):
+            box = node.find('bndbox')
+            where = f'{self.path}:{self.lines[node if box is None else box]}'
+            try:
+                boxes.append(self._annotated_box(node, where))
+            except InvalidAnnotation as error:
+                # Training skips objects of other classes, whatever else is wrong with them.
+                name = node.findtext('name')
+                skipped = classes is not None and name is not None and name not in classes
+                issues.append(Issue('unknown class' if skipped else 'incomplete object', where, str(error)))
+                self.root.remove(node)
+        drop = self.dropped.add
+        return AnnotatedImage(
+            image, str(self.path), size, boxes, splits, self._set_size, lambda: drop(self.path)
+        ), issues
+
+    def _annotated_box(self, node: ET.Element, where: str) -> AnnotatedBox:
+        found = parse_object(node)
+
+        def set_corners(corners: tuple[float, float, float, float]) -> None:
+            for tag, value in zip(CORNERS, corners):
+                _child(_child(node, 'bndbox'), tag).text = f'{value:g}'
+
+        def set_name(name: str) -> None:
+            _child(node, 'name').text = name
+
+        return AnnotatedBox(found.name, found.corners, where, set_corners, set_name, lambda: self.root.remove(node))
+
+    def _set_size(self, size: tuple[int, int]) -> None:
+        for tag, value in zip(('width', 'height'), size):
+            _child(_child(self.root, 'size'), tag).text = str(value)
+
+
+def _child(parent: ET.Element, tag: str) -> ET.Element:
+    """Return the first child with a tag, which is added if there is none."""
+    found = parent.find(tag)
+    return ET.SubElement(parent, tag) if found is None else found

@@ -12,7 +12,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
-from ssd_plugin.datasets.unusable_data import MAX_SHARE
+from ssd_plugin.datasets.unusable_data import MAX_FRACTION
 from ssd_plugin.errors import UnusableData
 
 from .image_decoding import UnreadableImage, decode, decode_jpeg, jpeg_size, read_file
@@ -64,7 +64,7 @@ class LoadEncodedImage(BaseTransform):
     def __init__(
         self,
         decode: bool = False,
-        max_unreadable: float = MAX_SHARE,
+        max_unreadable: float = MAX_FRACTION,
         least: int = 100,
         backend_args: dict[str, Any] | None = None,
     ) -> None:

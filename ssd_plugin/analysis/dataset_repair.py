@@ -1,0 +1,25 @@
+"""Repaired copies of annotations."""
+
+from pathlib import Path
+
+from ssd_plugin.datasets.annotations.records import Annotations
+from ssd_plugin.errors import UserError
+from ssd_plugin.files import folder_written_atomically
+
+
+def write_repaired(datasets: list[tuple[Path, Annotations]], folder: Path) -> None:
+    """Write the repaired annotations of datasets into a new folder, which appears only when it is complete.
+
+    Args:
+        datasets: Path and annotations of each dataset. Of several, each one in a folder gets a subfolder of the same name.
+        folder: The folder to write.
+
+    Raises:
+        UserError: The folder exists already.
+    """
+    if folder.exists():
+        raise UserError(f'{folder} exists already; --fix writes to a new folder')
+    with folder_written_atomically(folder) as unfinished:
+        for path, annotations in datasets:
+            has_subfolder = len(datasets) > 1 and path.suffix != '.json'
+            annotations.write(unfinished / path.name if has_subfolder else unfinished)

@@ -1,0 +1,128 @@
+"""Rules for COCO's JSON: what a file and its entries must have, and which annotations training skips."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+# Integers beyond this magnitude are not exact as float64.
+MAX_INTEGER = 2**53
+# CocoDataset skips boxes that are narrower or lower than this, in pixels.
+MIN_SIDE = 1
+NARROW, NO_POSITIVE_AREA = 'narrower than a pixel', 'non-positive area'
+
+
+def _is_file_name(value: object) -> bool:
+    """Return whether the value can be a file name."""
+    return isinstance(value, str) and not any(letter == '\0' or '\ud800' <= letter <= '\udfff' for letter in value)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) <= MAX_INTEGER)
+
+
+def _is_number(value: object) -> bool:
+    """Return whether the value is a number. NaN and infinity are: as coordinates they are an issue of their own."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= MAX_INTEGER)
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and abs(value) <= MAX_INTEGER
+
+
+def is_box(value: object) -> bool:
+    """Return whether the value is a list of four numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+
+
+# Required keys of the entries of a list, and what their values must be.
+Schema = dict[str, Callable[[object], bool]]
+LISTS: dict[str, Schema] = dict(
+    images=dict(id=_is_id, file_name=_is_file_name, width=_is_length, height=_is_length),
+    annotations=dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=is_box, area=_is_number),
+    categories=dict(id=_is_id, name=_is_file_name),
+)
+
+
+def load(path: Path) -> tuple[dict, list[list]]:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its whole content, and the lists ``images``, ``annotations`` and ``categories`` in it.
+
+    Raises:
+        ValueError: The file is not JSON (``json.JSONDecodeError`` with the line), or lacks one of the lists.
+        RecursionError: It is nested too deeply.
+        OSError: It cannot be read.
+    """
+    content = json.loads(path.read_bytes())
+    lists = [content.get(key) for key in LISTS] if isinstance(content, dict) else [None]
+    if not all(isinstance(entries, list) for entries in lists):
+        raise ValueError(f'it lacks one of the lists {", ".join(LISTS)}')
+    return content, lists
+
+
+def incompleteness(entry: object, schema: Schema) -> str | None:
+    """Describe what makes an entry unusable, ``None`` if nothing does.
+
+    Args:
+        entry: An entry of one of the lists.
+        schema: The list's schema in :data:`LISTS`.
+    """
+    if not isinstance(entry, dict):
+        return f'it is not an object with keys but {_short(entry)}'
+    missing = [key for key in schema if key not in entry]
+    if missing:
+        return f'it lacks {", ".join(missing)}'
+    wrong = [f'{key} is {_short(entry[key])}' for key, fits in schema.items() if not fits(entry[key])]
+    return ', '.join(wrong) or None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f'{text[:40]}...'
+
+
+def too_small(boxes: np.ndarray, areas: np.ndarray) -> dict[str, np.ndarray]:
+    """Find the annotations that ``CocoDataset`` skips as too small, by reason. No annotation has two reasons.
+
+    Boxes with a side of zero or less are a matter of :func:`ssd_plugin.datasets.annotations.box_rules.unusable`.
+
+    Args:
+        boxes: ``(N, 4)`` x, y, width and height in pixels.
+        areas: ``(N, )`` areas as annotated, which may be those of masks.
+
+    Returns:
+        ``(N, )`` bool for each of ``NARROW`` and ``NO_POSITIVE_AREA``.
+    """
+    sides = boxes[:, 2:]
+    positive = (sides > 0).all(axis=1)
+    narrow = positive & (sides < MIN_SIDE).any(axis=1)
+    return {NARROW: narrow, NO_POSITIVE_AREA: positive & ~narrow & (areas <= 0)}
+
+
+def class_order_mismatch(names: Sequence[str], classes: Sequence[str]) -> str | None:
+    """Describe a mismatch between a file's categories and the classes of a config, ``None`` if there is none.
+
+    MMDetection and its metric assign labels in the order of the categories in the file, but name them in the order of the config's
+    classes.
+
+    Args:
+        names: Names of the file's categories, in its order.
+        classes: Classes of the config.
+    """
+    found = [name for name in names if name in classes]
+    if len(set(found)) < len(found):
+        return 'two of its categories have the same name'
+    for name, label_name in zip(found, classes):
+        if name != label_name:
+            return (
+                f'labels follow the order of the categories in the file, so that its {name!r} would be called '
+                f'{label_name!r}; set metainfo.classes to {tuple(found)}'
+            )
+    return None

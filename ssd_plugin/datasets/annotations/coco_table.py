@@ -1,0 +1,217 @@
+"""COCO annotations, read for training: arrays in files, which every process on a machine maps instead of holding a copy."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssd_plugin.files import folder_written_atomically
+
+from .box_rules import unusable
+from .coco_rules import LISTS, class_order_mismatch, incompleteness, load, too_small
+from .garbage_collection import garbage_collection_disabled
+
+# Increases whenever the meaning of the files changes.
+VERSION = 3
+META = 'meta.json'
+# Why annotations are skipped, besides the reasons of the common rules.
+UNKNOWN_IMAGE, IGNORED, OTHER_CLASS, INCOMPLETE = (
+    'of an unknown image',
+    'marked to be ignored',
+    'of another class',
+    'incomplete',
+)
+# Reasons that are intended; the others are mistakes in the data.
+INTENDED = (IGNORED, OTHER_CLASS)
+
+
+def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool) -> None:
+    """Parse an annotation file, by MMDetection's rules of what is skipped, into a folder of arrays.
+
+    The folder appears only when it is complete.
+
+    Args:
+        source: COCO's JSON.
+        folder: The folder to write.
+        classes: Names of the classes, in the order of the file's categories.
+        filter_empty: Skip images without an annotation of these classes.
+        min_size: Skip images whose shorter side is below this, in pixels.
+        strict: Raise an error for incomplete entries instead of skipping and counting them.
+
+    Raises:
+        ValueError: The file is not JSON, lacks a list, has no images, has annotation ids that are not unique, or has its categories in
+            another order than ``classes``.
+        RecursionError: It is nested too deeply.
+        OSError: It cannot be read, or the folder cannot be written.
+    """
+    with garbage_collection_disabled():
+        _, lists = load(source)
+        arrays, meta = _parsed(lists, classes, filter_empty, min_size, strict)
+    with folder_written_atomically(folder) as unfinished:
+        for name, array in arrays.items():
+            np.save(unfinished / f'{name}.npy', array)
+        (unfinished / META).write_text(json.dumps(meta))
+
+
+def _parsed(
+    lists: list[list], classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool
+) -> tuple[dict[str, np.ndarray], dict]:
+    """Return the arrays and the metadata of a :class:`CocoTable`."""
+    complete = lists
+    try:
+        arrays, categories, skipped = _arrays(*complete, classes, filter_empty, min_size)
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # Checking each entry beforehand would take as long as all the rest.
+        complete = [_complete(entries, key, strict) for entries, key in zip(lists, LISTS)]
+        arrays, categories, skipped = _arrays(*complete, classes, filter_empty, min_size)
+    incomplete = {key: len(entries) - len(rest) for key, entries, rest in zip(LISTS, lists, complete)}
+    if incomplete['annotations']:
+        skipped[INCOMPLETE] = incomplete['annotations']
+    return arrays, dict(
+        categories=categories, skipped=skipped, incomplete=incomplete, totals=dict(zip(LISTS, map(len, lists)))
+    )
+
+
+def _complete(entries: list, key: str, strict: bool) -> list[dict]:
+    """Return the entries of a list that have all they need; an error instead if ``strict``."""
+    found = []
+    for index, entry in enumerate(entries):
+        reason = incompleteness(entry, LISTS[key])
+        if reason is None:
+            found.append(entry)
+        elif strict:
+            raise ValueError(f'{key}[{index}]: {reason}')
+    return found
+
+
+def _arrays(
+    images: list[dict],
+    annotations: list[dict],
+    categories: list[dict],
+    classes: Sequence[str],
+    filter_empty: bool,
+    min_size: int,
+) -> tuple[dict[str, np.ndarray], list, dict[str, int]]:
+    """Return the arrays, the ids of the categories by label, and the number of skipped annotations by reason."""
+    if not images:
+        raise ValueError('it has no images')
+    mismatch = class_order_mismatch([category['name'] for category in categories], classes)
+    if mismatch:
+        raise ValueError(mismatch)
+    category_ids = [category['id'] for category in categories if category['name'] in classes]
+    label_of = {category: label for label, category in enumerate(category_ids)}
+    # Like pycocotools, keep the last of several images with the same id.
+    images = list({image['id']: image for image in images}.values())
+    index_of = {image['id']: index for index, image in enumerate(images)}
+    if len({annotation['id'] for annotation in annotations}) < len(annotations):
+        raise ValueError('the ids of its annotations are not unique')
+
+    def column(values: Iterable, dtype: type) -> np.ndarray:
+        return np.fromiter(values, dtype, len(annotations))
+
+    owners = column((index_of.get(a['image_id'], -1) for a in annotations), np.int64)
+    labels = column((label_of.get(a['category_id'], -1) for a in annotations), np.int32)
+    areas = column((a['area'] for a in annotations), np.float64)
+    crowd = column((bool(a.get('iscrowd', False)) for a in annotations), bool)
+    ignored = column((bool(a.get('ignore', False)) for a in annotations), bool)
+    boxes = np.array([a['bbox'] for a in annotations], np.float64).reshape(-1, 4)
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    sizes = np.array([(i['width'], i['height']) for i in images], np.int64).reshape(-1, 2)
+
+    reasons = {
+        UNKNOWN_IMAGE: owners < 0,
+        IGNORED: ignored,
+        **unusable(corners, sizes[owners]),
+        **too_small(boxes, areas),
+        OTHER_CLASS: labels < 0,
+    }
+    # The first reason of each annotation, 0 for none.
+    first = np.select(list(reasons.values()), range(1, len(reasons) + 1), 0)
+    counts = np.bincount(first, minlength=len(reasons) + 1)[1:].tolist()
+    skipped = {reason: count for reason, count in zip(reasons, counts) if count}
+
+    wanted = sizes.min(axis=1, initial=np.iinfo(np.int64).max) >= min_size
+    if filter_empty:
+        wanted &= np.bincount(owners[(labels >= 0) & (owners >= 0)], minlength=len(images)) > 0
+    kept = np.flatnonzero((first == 0) & wanted[owners])
+    # Sorted by image, in the order of the file.
+    kept = kept[np.argsort(owners[kept], kind='stable')]
+    images = [image for image, want in zip(images, wanted) if want]
+    boxes_per_image = np.bincount(owners[kept], minlength=len(wanted))[wanted]
+    names = [image['file_name'].encode() for image in images]
+    arrays = dict(
+        boxes=corners[kept],
+        labels=labels[kept],
+        crowd=crowd[kept],
+        starts=np.concatenate([[0], np.cumsum(boxes_per_image)]),
+        sizes=sizes[wanted],
+        ids=_ids([image['id'] for image in images]),
+        names=np.frombuffer(b''.join(names), np.uint8),
+        name_starts=np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64),
+    )
+    return arrays, category_ids, skipped
+
+
+def _ids(ids: list[int | str]) -> np.ndarray:
+    """Return ids as integers, or all of them as JSON text if one is not an integer."""
+    if all(isinstance(number, int) for number in ids):
+        return np.array(ids, np.int64)
+    return np.array([json.dumps(number) for number in ids], np.str_)
+
+
+class CocoTable:
+    """The arrays of a folder that :func:`build` has written, mapped into memory.
+
+    Attributes:
+        boxes: ``(N, 4)`` xyxy in pixels, sorted by image.
+        labels: ``(N, )`` labels of the boxes.
+        crowd: ``(N, )`` whether a box is marked as a crowd.
+        starts: ``(images + 1, )`` row of each image's first box, and N.
+        sizes: ``(images, 2)`` width and height.
+        categories: Ids of the categories, by label.
+        skipped: Number of skipped annotations, by reason.
+        incomplete: Number of incomplete entries of each list.
+        totals: Length of each list.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.boxes = self._mapped('boxes')
+        self.labels = self._mapped('labels')
+        self.crowd = self._mapped('crowd')
+        self.starts = self._mapped('starts')
+        self.sizes = self._mapped('sizes')
+        self._ids = self._mapped('ids')
+        self._names = self._mapped('names')
+        self._name_starts = self._mapped('name_starts')
+        meta = json.loads((folder / META).read_text())
+        self.categories: list[int | str] = meta['categories']
+        self.skipped: Counter[str] = Counter(meta['skipped'])
+        self.incomplete: dict[str, int] = meta['incomplete']
+        self.totals: dict[str, int] = meta['totals']
+
+    def _mapped(self, name: str) -> np.ndarray:
+        return np.load(self.folder / f'{name}.npy', mmap_mode='r')
+
+    @property
+    def broken(self) -> int:
+        """Number of annotations that are skipped because of a mistake in the data."""
+        return sum(count for reason, count in self.skipped.items() if reason not in INTENDED)
+
+    def __reduce__(self) -> tuple:
+        # A spawned process maps the files as well; pickled arrays would be copies.
+        return CocoTable, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def id(self, index: int) -> int | str:
+        """Return the id of an image."""
+        found = self._ids[index].item()
+        return json.loads(found) if isinstance(found, str) else found
+
+    def name(self, index: int) -> str:
+        """Return the file name of an image."""
+        return self._names[self._name_starts[index] : self._name_starts[index + 1]].tobytes().decode()
