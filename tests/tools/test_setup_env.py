@@ -45,3 +45,9 @@ def test_missing_interpreter_is_named(run_tool):
 )
 def test_wrong_arguments_are_named(arguments, expected, run_tool):
     assert expected in error_of(run_tool('setup_env.sh', *arguments))
+
+
+def test_an_unknown_check_is_named_before_anything_is_installed(run_tool):
+    result = run_tool('lint.sh', 'floors', 'spelling', PYTHON='python9')
+    assert result.returncode == 2
+    assert 'unknown check spelling' in result.stderr and 'is not found' not in result.stderr
