@@ -2,7 +2,7 @@ import pytest
 
 
 def interpreter(folder, supported=True, venv=True):
-    """A stand-in for an interpreter, with the answers that the set-up asks it for."""
+    """Return a stand-in for an interpreter that answers the questions of the set-up."""
     path = folder / 'python'
     path.write_text(
         '#!/bin/sh\ncase "$*" in\n'
@@ -32,7 +32,7 @@ def test_unsupported_python_is_named(run_tool, tmp_path):
 
 
 def test_missing_interpreter_is_named(run_tool):
-    assert 'there is no python9' in error_of(run_tool('setup_env.sh', PYTHON='python9'))
+    assert 'python9 is not found' in error_of(run_tool('setup_env.sh', PYTHON='python9'))
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,9 @@ def test_missing_interpreter_is_named(run_tool):
 )
 def test_wrong_arguments_are_named(arguments, expected, run_tool):
     assert expected in error_of(run_tool('setup_env.sh', *arguments))
+
+
+def test_an_unknown_check_is_named_before_anything_is_installed(run_tool):
+    result = run_tool('lint.sh', 'floors', 'spelling', PYTHON='python9')
+    assert result.returncode == 2
+    assert 'unknown check spelling' in result.stderr and 'is not found' not in result.stderr

@@ -1,0 +1,50 @@
+"""The rules of docs/architecture.md that import-linter does not cover."""
+
+import ast
+
+from tests.support import ROOT
+
+PACKAGE = ROOT / 'ssd_plugin'
+MODULES = sorted(path for path in PACKAGE.rglob('*.py') if '.mim' not in path.parts)
+TOOLS = sorted((ROOT / 'tools').glob('*.py'))
+HOST = ('mmengine', 'mmcv', 'mmdet')
+
+
+def imported_names(source: str) -> list[str]:
+    """Return the dotted names that a module imports, `from a import b` as `a.b`."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names += [f'{node.module}.{alias.name}' for alias in node.names]
+    return names
+
+
+def private_host_names(source: str) -> list[str]:
+    """Return the names from MMEngine, MMCV and MMDetection that a module imports and that have a private part."""
+    return [
+        name
+        for name in imported_names(source)
+        if name.split('.')[0] in HOST and any(part.startswith('_') for part in name.split('.'))
+    ]
+
+
+def test_a_private_name_is_found_wherever_it_stands():
+    assert private_host_names('from mmengine.runner import _x, Runner') == ['mmengine.runner._x']
+    assert private_host_names('def f():\n    import mmcv._ext') == ['mmcv._ext']
+    assert private_host_names('from torch import _C\nfrom mmdet.registry import MODELS') == []
+
+
+def test_private_names_of_the_host_are_imported_by_compat_only():
+    others = [path for path in [*MODULES, *TOOLS] if path != PACKAGE / 'compat.py']
+    found = {str(path.relative_to(ROOT)): private_host_names(path.read_text()) for path in others}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_no_module_or_tool_imports_a_tool_or_a_test():
+    tools = {path.stem for path in TOOLS}
+    for path in [*MODULES, *TOOLS]:
+        roots = {name.split('.')[0] for name in imported_names(path.read_text())}
+        # `test` and `train` would be tools/test.py and tools/train.py, which are on sys.path of a script beside them.
+        assert not roots & (tools | {'tools', 'tests'}), path
