@@ -12,7 +12,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
-from ssd_plugin.datasets.unusable_data import MAX_FRACTION
+from ssd_plugin.datasets.unusable_data import MAX_FRACTION, excess
 from ssd_plugin.errors import UnusableData
 
 from .image_decoding import UnreadableImage, decode, decode_jpeg, jpeg_size, read_file
@@ -118,11 +118,9 @@ class LoadEncodedImage(BaseTransform):
         counts = self.counts.numpy()[_worker_id()]
         counts[1] += 1
         read, skipped = counts.tolist()
-        if self.max_unreadable == 0 or (read >= self.least and skipped > self.max_unreadable * read):
-            raise UnusableData(
-                f'{skipped} of {read} images could not be read, more than the {self.max_unreadable:.0%} that '
-                f'LoadEncodedImage allows (max_unreadable); the last one is {path}: {reason}'
-            )
+        too_many = excess(skipped, read, 'images', 'could not be read', self, 'max_unreadable', self.max_unreadable)
+        if too_many and (read >= self.least or self.max_unreadable == 0):
+            raise UnusableData(f'{too_many}; the last one is {path}: {reason}')
         if path not in self._named:
             self._named.add(path)
             print_log(f'{path} is skipped: {reason}', 'current', logging.WARNING)
