@@ -14,6 +14,10 @@ import types
 import warnings
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CONFIG_SCOPE = 'ssd_plugin'
 MIN_TORCH = '2.6'
@@ -298,6 +302,20 @@ def start_gloo_without_gpu() -> None:
 
     dist_utils._init_dist_pytorch = init_dist_pytorch
     Runner.wrap_model = wrap_model
+
+
+def log_initialization(module: 'nn.Module', text: str) -> None:
+    """Record how the parameters of a module were initialized, for the report that MMEngine logs before training.
+
+    Args:
+        module: Module whose parameters have just been set.
+        text: How they were set.
+    """
+    from mmengine.model import update_init_info
+
+    # Present only while BaseModule.init_weights collects its report, not when an initializer is called by itself.
+    if hasattr(module, '_params_init_info'):
+        update_init_info(module, init_info=text)
 
 
 def install() -> None:
