@@ -1,4 +1,4 @@
-"""Other implementations' checkpoints: recognised, read safely and rewritten for this package, and back for MMDetection."""
+"""Conversion of checkpoints from other implementations of SSD, and of this package's checkpoints to MMDetection's."""
 
 from .convert import Conversion, convert_checkpoint
 from .formats import FORMATS

@@ -36,7 +36,7 @@ class FeaturesBackbone(BaseModule):
             layer.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'FeaturesBackbone':
-        """Set the training mode; frozen layers and, with ``norm_eval``, normalization layers stay in evaluation mode."""
+        """Set the training mode; frozen layers and, with ``norm_eval``, normalization layers stay in eval mode."""
         super().train(mode)
         self._freeze()
         if mode and self.norm_eval:
