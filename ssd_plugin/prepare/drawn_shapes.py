@@ -1,8 +1,7 @@
 """Drawn dataset: shapes over textured backgrounds, in VOC layout and as COCO JSON of the same boxes.
 
-It makes the whole way from training to detection available without a download. Classes differ in their outline alone:
-colors, textures, sizes and angles have the same distributions, and lines, arcs and specks lie behind and above the
-shapes.
+Training, evaluation and detection can be tried on it without a download. Classes differ in their outline alone: colors,
+textures, sizes and angles have the same distributions, and lines, arcs and specks lie behind and above the shapes.
 """
 
 import json
