@@ -44,12 +44,12 @@ def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[s
     check_checkpoint(path, 'source')
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # noqa: BLE001 - a damaged file can raise any error
+    except Exception as error:  # a damaged file can raise any error
         if not whole_model or 'TorchScript' in str(error):
             raise UserError(_why_unreadable(path, error)) from error
         try:
             checkpoint = read_whole_model(path)
-        except Exception as inner:  # noqa: BLE001
+        except Exception as inner:
             raise UserError(f'{path} is damaged or not a checkpoint: {_first_line(inner)}') from inner
     weights = checkpoint
     if isinstance(checkpoint, dict):
@@ -140,12 +140,12 @@ def named_globals(path: str) -> list[str]:
         while stream.tell() < len(content):
             for opcode, argument, _ in pickletools.genops(stream):
                 if opcode.name in ('GLOBAL', 'INST'):
-                    found[argument.replace(' ', '.')] = True
+                    found[str(argument).replace(' ', '.')] = True
                 elif opcode.name == 'STACK_GLOBAL':
                     found['.'.join(strings[-2:])] = True
                 elif isinstance(argument, str):
                     strings.append(argument)
-    except Exception:  # noqa: BLE001 - the pickles end here, or the archive is damaged
+    except Exception:  # the pickles end here, or the archive is damaged
         pass
     return list(found)
 

@@ -49,7 +49,7 @@ class _Candidate(NamedTuple):
 def convert_checkpoint(
     source: str | Path,
     target: str | Path,
-    format: str = 'auto',
+    source_format: str = 'auto',
     config: str | None = None,
     classes: Sequence[str] | None = None,
     whole_model: bool = False,
@@ -59,8 +59,8 @@ def convert_checkpoint(
     Args:
         source: File to read, in a form that :func:`~ssd_plugin.interop.checkpoint_files.read_checkpoint` accepts.
         target: File to write, atomically.
-        format: Key of :data:`~ssd_plugin.interop.formats.FORMATS`, or ``'auto'`` to recognize the format by names and
-            shapes.
+        source_format: Key of :data:`~ssd_plugin.interop.formats.FORMATS`, or ``'auto'`` to recognize the format by
+            names and shapes.
         config: Config to convert for, instead of those of the format.
         classes: Names of the classes without the background, for weights trained on a dataset other than the config's.
         whole_model: Whether the source is a model that was pickled whole.
@@ -73,7 +73,7 @@ def convert_checkpoint(
     """
     check_copy(target, source)
     state, meta = read_checkpoint(source, whole_model)
-    found = _recognize(source, state, format, config)
+    found = _recognize(source, state, source_format, config)
     cfg = read_config(found.config, found.options)
     names = dataset_meta(cfg, meta, classes, source)
     origin = dict(format=found.format, config=found.config, source=Path(source).name)
@@ -81,15 +81,15 @@ def convert_checkpoint(
     return Conversion(found.format, found.config, found.options, names['classes'], len(found.state))
 
 
-def _recognize(source: str | Path, state: dict[str, Tensor], format: str, config: str | None) -> _Candidate:
+def _recognize(source: str | Path, state: dict[str, Tensor], source_format: str, config: str | None) -> _Candidate:
     """Return the format and config that a state dict fits.
 
     Raises:
         UserError: There is none; the message names what does not fit the closest one.
     """
-    if format != 'auto' and format not in FORMATS:
-        raise UserError(f'unknown format {format!r}; choose auto or one of {", ".join(FORMATS)}')
-    formats = FORMATS if format == 'auto' else {format: FORMATS[format]}
+    if source_format != 'auto' and source_format not in FORMATS:
+        raise UserError(f'unknown format {source_format!r}; choose auto or one of {", ".join(FORMATS)}')
+    formats = FORMATS if source_format == 'auto' else {source_format: FORMATS[source_format]}
     renamed = {key: {name: form.rename(name) for name in state} for key, form in formats.items()}
     # Only the formats that know the most names can fit best.
     unknown = {key: [name for name, ours in names.items() if ours is None] for key, names in renamed.items()}

@@ -62,6 +62,7 @@ class _Unpickler(pickle.Unpickler):
     """Unpickler that knows no classes but those that rebuild tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a class or function that the pickle names."""
         return REBUILDING.get((module, name), Inert)
 
 
@@ -73,6 +74,7 @@ class _InertPickle:
 
     @staticmethod
     def load(file: IO[bytes], **options: Any) -> Any:
+        """Return the object in a file, without running anything that it asks for."""
         return _Unpickler(file, **options).load()
 
 

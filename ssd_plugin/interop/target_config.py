@@ -74,7 +74,7 @@ def dataset_meta(
         UserError: The number of names is not the number of classes of the network.
     """
     _, dataset = next(leaf_datasets(cfg.test_dataloader.dataset, ''))
-    known = {**DATASETS.get(dataset.type).METAINFO, **dataset.get('metainfo', {})}
+    known = {**DATASETS.get(dataset['type']).METAINFO, **dataset.get('metainfo', {})}
     in_file = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES')
     names = tuple(map(str, classes or in_file or known['classes']))
     number = cfg.model.bbox_head.num_classes

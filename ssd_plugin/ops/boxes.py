@@ -134,6 +134,8 @@ def decode(priors: Tensor, deltas: Tensor, center_variance: float, size_variance
     Args:
         priors: ``(..., 4)`` xyxy in pixels; broadcasts against ``deltas``.
         deltas: ``(..., 4)`` offsets. Those of any magnitude, even infinite ones, decode to finite boxes.
+        center_variance: Divisor of the offsets of the center.
+        size_variance: Divisor of the logarithms of the size.
 
     Returns:
         ``(..., 4)`` xyxy in pixels, in float32 or wider.

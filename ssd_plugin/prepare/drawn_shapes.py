@@ -90,7 +90,7 @@ def draw_image(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndar
         alpha = mask[..., None].astype(np.float32) / 255
         image[:] = (texture * alpha + image * (1 - alpha)).round()
     for _ in range(rng.integers(0, 4)):
-        cv2.line(image, *_points(rng, size, 2), _color(rng), 1, cv2.LINE_AA)
+        cv2.line(image, _point(rng, size), _point(rng, size), _color(rng), 1, cv2.LINE_AA)
     shapes = []
     for label, mask in placed:
         x, y, w, h = cv2.boundingRect((mask > 127).astype(np.uint8))
@@ -159,13 +159,13 @@ def _clutter(rng: np.random.Generator, image: np.ndarray) -> None:
     size = image.shape[1], image.shape[0]
     kind = rng.integers(3)
     if kind == 0:
-        cv2.line(image, *_points(rng, size, 2), _color(rng), int(rng.integers(1, 4)), cv2.LINE_AA)
+        cv2.line(image, _point(rng, size), _point(rng, size), _color(rng), int(rng.integers(1, 4)), cv2.LINE_AA)
     elif kind == 1:
         axes = _pair(rng.integers(8, 60, 2))
         start = int(rng.integers(0, 360))
         cv2.ellipse(
             image,
-            *_points(rng, size, 1),
+            _point(rng, size),
             axes,
             int(rng.integers(0, 180)),
             start,
@@ -175,12 +175,12 @@ def _clutter(rng: np.random.Generator, image: np.ndarray) -> None:
             cv2.LINE_AA,
         )
     else:
-        cv2.circle(image, *_points(rng, size, 1), int(rng.integers(1, 4)), _color(rng), -1, cv2.LINE_AA)
+        cv2.circle(image, _point(rng, size), int(rng.integers(1, 4)), _color(rng), -1, cv2.LINE_AA)
 
 
-def _points(rng: np.random.Generator, size: tuple[int, int], count: int) -> list[tuple[int, int]]:
-    """Return random (x, y) inside an image."""
-    return [_pair(rng.integers(0, size)) for _ in range(count)]
+def _point(rng: np.random.Generator, size: tuple[int, int]) -> tuple[int, int]:
+    """Return a random (x, y) inside an image."""
+    return _pair(rng.integers(0, size))
 
 
 def _pair(values: np.ndarray) -> tuple[int, int]:

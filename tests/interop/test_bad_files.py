@@ -124,7 +124,7 @@ def test_files_of_two_formats_in_one_are_refused(slim, refused):
 
 
 def test_another_format_than_asked_for_is_refused(slim, refused):
-    message = refused(slim, format='ssd.pytorch')
+    message = refused(slim, source_format='ssd.pytorch')
     assert 'ssd.pytorch (amdegroot)' in message and 'base_net.0.0.weight (unknown)' in message
 
 

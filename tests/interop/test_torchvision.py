@@ -45,10 +45,10 @@ def their_outputs(model, rgb):
 
 @pytest.mark.parametrize('name', MODELS)
 def test_outputs_and_detections_are_torchvisions(name, tmp_path):
-    format, config, size = MODELS[name]
+    source_format, config, size = MODELS[name]
     model, images, rgb = random_model(name, size)
     detector, found = converted(model.state_dict(), tmp_path)
-    assert (found.format, found.config, found.options, len(found.classes)) == (format, config, {}, 80)
+    assert (found.format, found.config, found.options, len(found.classes)) == (source_format, config, {}, 80)
     ours = outputs(detector, images)
     inputs, scores, boxes = their_outputs(model, rgb)
     torch.testing.assert_close(ours.inputs, inputs, rtol=1e-4, atol=1e-4, check_dtype=False)

@@ -5,7 +5,7 @@ Each case returns functions by name, which :func:`ssd_plugin.analysis.benchmarks
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from mmdet.registry import DATASETS
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssd_plugin.configs import read_config
 
@@ -25,6 +25,7 @@ from .peers import (
     OURS,
     SIZE,
     TORCHVISION,
+    Detector,
     build_detector,
     build_peers,
     torchvision_anchors,
@@ -55,7 +56,7 @@ class Setting:
     batch: int = 32
     classes: int = 20
     objects: int = 10
-    device: torch.device = torch.device('cpu')
+    device: torch.device = field(default_factory=partial(torch.device, 'cpu'))
     amp: torch.dtype | None = None
     channels_last: bool = False
     compile: bool = False
@@ -104,7 +105,8 @@ def _with_gradients(function: Callable[[], dict[str, Any]], leaves: list[Tensor]
 
 def _total(losses: dict[str, Any]) -> Tensor:
     """Return the sum of the losses, which MMDetection gives as tensors or lists of tensors."""
-    return sum(sum(part) if isinstance(part, list) else part for part in losses.values()).sum()
+    parts = [part for value in losses.values() for part in (value if isinstance(value, list) else [value])]
+    return torch.stack(parts).sum()
 
 
 def predict(setting: Setting, trained: bool) -> Functions:
@@ -147,7 +149,9 @@ def train_step(setting: Setting) -> Functions:
         name: lambda name=name: _total(peers[name].loss(normal, samples)) for name in (OURS, MMDET)
     }
     losses[TORCHVISION] = lambda: _total(peers[TORCHVISION](list(images), targets))
-    losses[FLOOR] = lambda: sum(m.float().square().mean() for maps in peers[OURS](normal, mode='tensor') for m in maps)
+    losses[FLOOR] = lambda: torch.stack(
+        [m.float().square().mean() for maps in peers[OURS](normal, mode='tensor') for m in maps]
+    ).sum()
     optimizers = {
         name: torch.optim.SGD(peers[OURS if name == FLOOR else name].parameters(), lr=1e-6, momentum=0.9)
         for name in losses
@@ -246,7 +250,7 @@ def _images(setting: Setting, width: int, height: int) -> tuple[Tensor, Tensor]:
     return images, normal.to(memory_format=torch.channels_last) if setting.channels_last else normal
 
 
-def _prepared(model: nn.Module, setting: Setting) -> nn.Module:
+def _prepared(model: Detector, setting: Setting) -> Detector:
     """Return a detector with the memory layout and compilation of the setting."""
     if setting.channels_last:
         model = model.to(memory_format=torch.channels_last)

@@ -1,6 +1,7 @@
 """Peak memory of a function call."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -21,7 +22,10 @@ def peak_memory(function: Callable[[], object], device: torch.device) -> float:
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         function()
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == '[memory]']
+    recorded = profiler.profiler
+    assert recorded is not None and recorded.kineto_results is not None  # set when the block above ends
+    # PyTorch's type stub of these events lacks nbytes.
+    events: list[Any] = [event for event in recorded.kineto_results.events() if event.name() == '[memory]']
     live = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         live += event.nbytes()

@@ -1,5 +1,7 @@
 """SSD300 of this package, of MMDetection and of torchvision: the same network with the same number of classes."""
 
+from typing import Any, TypeAlias
+
 import torch
 import torchvision
 from mmdet.registry import MODELS
@@ -14,10 +16,12 @@ from ssd_plugin.ops.levels import flatten_levels
 
 OURS, MMDET, TORCHVISION = 'ssd_plugin', 'MMDetection', 'torchvision'
 SIZE = 300
+# The detectors of the three packages have no interface in common.
+Detector: TypeAlias = Any
 
 
 @DefaultScope.overwrite_default_scope('mmdet')
-def build_detector(config: str, num_classes: int | None = None) -> nn.Module:
+def build_detector(config: str, num_classes: int | None = None) -> Detector:
     """Return a detector with random weights.
 
     Args:
@@ -38,7 +42,7 @@ def build_detector(config: str, num_classes: int | None = None) -> nn.Module:
     return detector
 
 
-def build_peers(num_classes: int, device: torch.device) -> dict[str, nn.Module]:
+def build_peers(num_classes: int, device: torch.device) -> dict[str, Detector]:
     """Return SSD300 of all three packages by name, with random weights."""
     detectors = {
         OURS: build_detector('ssd_plugin::ssd300_voc.py', num_classes),
@@ -50,7 +54,7 @@ def build_peers(num_classes: int, device: torch.device) -> dict[str, nn.Module]:
     return {name: detector.to(device) for name, detector in detectors.items()}
 
 
-def torchvision_anchors(model: nn.Module, batch: int, device: torch.device) -> list[Tensor]:
+def torchvision_anchors(model: Detector, batch: int, device: torch.device) -> list[Tensor]:
     """Return torchvision's priors, one tensor per image, as the forward pass of its detector computes them."""
     features = [torch.empty(batch, 1, side, side, device=device) for side in (38, 19, 10, 5, 3, 1)]
     images = ImageList(torch.empty(batch, 3, SIZE, SIZE, device=device), [(SIZE, SIZE)] * batch)
@@ -58,7 +62,7 @@ def torchvision_anchors(model: nn.Module, batch: int, device: torch.device) -> l
 
 
 def torchvision_loss(
-    model: nn.Module, outputs: dict[str, Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    model: Detector, outputs: dict[str, Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]
 ) -> dict[str, Tensor]:
     """Match and compute the losses as the forward pass of ``torchvision.models.detection.ssd.SSD`` does.
 

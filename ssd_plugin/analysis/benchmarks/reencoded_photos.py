@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from ssd_plugin.errors import UserError
+
 
 def classes_of(folder: Path) -> tuple[str, ...]:
     """Return the names of the classes in the annotations of a folder in VOC layout, sorted."""
@@ -22,12 +24,17 @@ def reencode_images(source: Path, target: Path, size: tuple[int, int], quality: 
         target: Folder to write.
         size: (width, height) of the new images in pixels.
         quality: JPEG quality of the new images, 0 to 100.
+
+    Raises:
+        UserError: A file in the folder of images is not an image.
     """
     for name in ('JPEGImages', 'Annotations'):
         (target / name).mkdir(parents=True)
     shutil.copytree(source / 'ImageSets', target / 'ImageSets')
     for path in tqdm(sorted((source / 'JPEGImages').iterdir()), desc='encoding', leave=False, disable=None):
         image = cv2.imread(str(path))
+        if image is None:
+            raise UserError(f'{path} cannot be read as an image; remove it from the folder')
         factors = size[0] / image.shape[1], size[1] / image.shape[0]
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(target / 'JPEGImages' / path.name), small, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -42,7 +42,6 @@ def trained_outputs(
     Returns:
         Logits, background last, and offsets per level.
     """
-    cls_maps, box_maps = ([10 * m for m in maps] for maps in network_outputs(batch, num_classes, device))
     generator = head.prior_generator
     priors = torch.cat(generator.grid_priors(generator.featmap_sizes, device=device))
     scores = torch.randn(batch, len(priors), num_classes + 1, device=device)

@@ -1,7 +1,7 @@
 """Backbones built from depthwise separable convolutions (MobileNetV1, arXiv 1704.04861, section 3.1, table 1)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmdet.registry import MODELS
@@ -29,8 +29,8 @@ class DepthwiseBackbone(FeaturesBackbone):
         ValueError: ``out_indices`` or ``frozen_stages`` go beyond the layers.
     """
 
-    STRIDES = (2, 1, 2, 1, 2, 1, 1, 1, 2, 1, 1, 2, 1)
-    WIDTHS = (1, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 16, 16)
+    STRIDES: ClassVar[tuple[int, ...]] = (2, 1, 2, 1, 2, 1, 1, 1, 2, 1, 1, 2, 1)
+    WIDTHS: ClassVar[tuple[int, ...]] = (1, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 16, 16)
 
     def __init__(
         self,
@@ -81,8 +81,8 @@ class MobileNetV1(DepthwiseBackbone):
         kwargs: Other arguments of :class:`DepthwiseBackbone`.
     """
 
-    STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-    WIDTHS = (1, 2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32)
+    STRIDES: ClassVar[tuple[int, ...]] = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+    WIDTHS: ClassVar[tuple[int, ...]] = (1, 2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32)
 
     def __init__(self, base_channels: int = 32, out_indices: Sequence[int] = (12, 14), **kwargs: Any) -> None:
         super().__init__(base_channels=base_channels, out_indices=out_indices, **kwargs)

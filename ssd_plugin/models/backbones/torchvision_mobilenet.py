@@ -1,6 +1,7 @@
 """torchvision's MobileNetV2 and MobileNetV3 as backbones, with the feature maps that SSDLite uses."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from mmcv.cnn import build_norm_layer
 from mmdet.registry import MODELS
@@ -60,10 +61,11 @@ class TorchvisionMobileNet(FeaturesBackbone):
             return build_norm_layer(norm_cfg, channels)[1]
 
         network = get_model(arch, width_mult=width_mult, norm_layer=norm_layer, **options)
-        last = len(network.features) - 1
+        features = cast(nn.Sequential, network.features)
+        last = len(features) - 1
         if not all(0 <= index <= last for index in out_indices):
             raise ValueError(f'out_indices must be layers 0..{last}, got {tuple(out_indices)}')
-        super().__init__(network.features, frozen_stages, norm_eval, init_cfg)
+        super().__init__(features, frozen_stages, norm_eval, init_cfg)
         self.out_indices = tuple(out_indices)
         self.tap = tap
 

@@ -68,7 +68,7 @@ class SSDPriorGenerator:
         centers: str = 'featmap',
         clip: str | None = None,
         order: str | Sequence[Sequence[int]] = 'ssd',
-    ):
+    ) -> None:
         _one_of('centers', centers, ('featmap', 'step'))
         _one_of('clip', clip, (None, 'corners', 'centers', 'sizes'))
         _one_of('scale_to', scale_to, ('sides', 'short', 'long'))
@@ -89,10 +89,13 @@ class SSDPriorGenerator:
             if value is not None and len(value) != self.num_levels:
                 raise ValueError(f'{name} has {len(value)} level(s), strides has {self.num_levels}')
 
-        if sizes is not None:
-            cells = [_pixel_cell(level_sizes, ratios, flip) for level_sizes, ratios in zip(sizes, aspect_ratios)]
-        elif scales is not None:
-            following = [*scales[1:], scales[-1] if next_scale == 'own' else next_scale]
+        if scales is None:
+            cells = [_pixel_cell(level_sizes, ratios, flip) for level_sizes, ratios in zip(sizes or (), aspect_ratios)]
+        else:
+            if isinstance(next_scale, str):
+                _one_of('next_scale', next_scale, ('own',))
+                next_scale = scales[-1]
+            following = [*scales[1:], next_scale]
             extras = [math.sqrt(s * n) if extra_prior else None for s, n in zip(scales, following)]
             unit = self._scale_unit(scale_to)
             cells = [

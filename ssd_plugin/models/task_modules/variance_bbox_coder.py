@@ -24,7 +24,7 @@ class VarianceBBoxCoder(BaseBBoxCoder):
         clip_border: Whether decoded boxes are clipped to the image when ``max_shape`` is given.
     """
 
-    def __init__(self, center_variance: float = 0.1, size_variance: float = 0.2, clip_border: bool = True):
+    def __init__(self, center_variance: float = 0.1, size_variance: float = 0.2, clip_border: bool = True) -> None:
         super().__init__()
         self.center_variance = center_variance
         self.size_variance = size_variance
