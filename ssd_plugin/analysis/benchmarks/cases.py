@@ -104,9 +104,9 @@ def _with_gradients(function: Callable[[], dict[str, Any]], leaves: list[Tensor]
 
 
 def _total(losses: dict[str, Any]) -> Tensor:
-    """Return the sum of the losses, which MMDetection gives as tensors or lists of tensors."""
+    """Return the sum of the losses, each a tensor or a list of tensors; MMDetection's have one or no dimension."""
     parts = [part for value in losses.values() for part in (value if isinstance(value, list) else [value])]
-    return torch.stack(parts).sum()
+    return torch.cat([part.flatten() for part in parts]).sum()
 
 
 def predict(setting: Setting, trained: bool) -> Functions:
