@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mmengine.optim import OptimWrapper, OptimWrapperDict
     from mmengine.runner import IterBasedTrainLoop, Runner
     from packaging.version import Version
+    from torch import nn
     from torch.utils.data import DataLoader
 else:
     # The base class of a mixin at run time, see StepwiseCheckpointHook.
@@ -376,6 +377,20 @@ def replace_image_loader(loader: type) -> None:
     from mmdet.datasets import utils
 
     utils.LoadImageFromFile = loader
+
+
+def log_initialization(module: 'nn.Module', text: str) -> None:
+    """Record how the parameters of a module were initialized, for the report that MMEngine logs before training.
+
+    Args:
+        module: Module whose parameters have just been set.
+        text: How they were set.
+    """
+    from mmengine.model import update_init_info
+
+    # Present only while BaseModule.init_weights collects its report, not when an initializer is called by itself.
+    if hasattr(module, '_params_init_info'):
+        update_init_info(module, init_info=text)
 
 
 def install() -> None:

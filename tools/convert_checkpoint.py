@@ -1,4 +1,4 @@
-"""Convert the checkpoint of another SSD implementation, or convert one of this package for MMDetection.
+"""Convert a checkpoint of another SSD implementation, or convert one of this package to MMDetection's format.
 
 python tools/convert_checkpoint.py SOURCE TARGET [--format auto|NAME] [--config FILE] [--classes a,b,c]
 python tools/convert_checkpoint.py SOURCE TARGET --to mmdet [--config FILE]
@@ -19,34 +19,34 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='formats:\n' + '\n'.join(f'  {key:24} {form.title}' for key, form in FORMATS.items()),
     )
-    parser.add_argument('source', help='checkpoint file to read; code in it is never run')
-    parser.add_argument('target', help='checkpoint file to write')
+    parser.add_argument('source', help='checkpoint to read; code in it is never run')
+    parser.add_argument('target', help='checkpoint to write')
     parser.add_argument(
         '--format',
         default='auto',
         choices=['auto', *FORMATS],
         metavar='NAME',
-        help='format of the source; recognised by names and shapes by default',
+        help='format of the source; recognized by names and shapes by default',
     )
     parser.add_argument(
         '--to',
         choices=['ssd_plugin', 'mmdet'],
         default='ssd_plugin',
-        help="write for this package (default), or write this package's SSD300 or SSD512 for MMDetection",
+        help="convert to this package (default), or convert this package's SSD300 or SSD512 to MMDetection",
     )
     parser.add_argument(
         '--config',
-        help='config in place of the one that belongs to the format; with --to mmdet, the config that '
-        'the source was trained with',
+        help='config to convert for, instead of that of the format; with --to mmdet, the config that the source was '
+        'trained with',
     )
     parser.add_argument(
-        '--classes', help="names of the classes, comma-separated, for weights trained on other data than the config's"
+        '--classes', help="class names, comma-separated, for weights trained on a dataset other than the config's"
     )
     parser.add_argument(
         '--whole-model',
         action='store_true',
-        help='the source is a model that was pickled whole, as that of the '
-        'PyTorch tutorial: take its tensors out; code in it is not run',
+        help="the source is a whole pickled model, like the PyTorch tutorial's: extract its tensors; code in it is "
+        'never run',
     )
     return parser.parse_args()
 
@@ -56,7 +56,7 @@ def main() -> None:
     classes = args.classes.split(',') if args.classes else None
     if args.to == 'mmdet':
         found = export_to_mmdet(args.source, args.target, args.config, classes)
-        print(f'{args.source}: {found.num_tensors} tensors, for MMDetection')
+        print(f'{args.source}: {found.num_tensors} tensors, converted to MMDetection')
     else:
         found = convert_checkpoint(args.source, args.target, args.format, args.config, classes, args.whole_model)
         print(f'{args.source}: {FORMATS[found.format].title} ({found.format}), {found.num_tensors} tensors')

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to a trained, evaluated detector, on a CPU, in minutes: bash tools/demo.sh
-# Draws a data set, trains the depthwise detector on it, evaluates it with VOC's and COCO's metric, and makes pictures.
+# Train and evaluate a detector from scratch, on a CPU, in minutes: bash tools/demo.sh
+# Draws a dataset, trains the depthwise detector on it, evaluates with VOC's and COCO's metrics, and draws detections.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 OUT=work_dirs/demo
@@ -11,7 +11,8 @@ PYTHON=.venv/bin/python
 rm -rf "$OUT"
 mkdir -p "$OUT"
 
-# Runs a tool with its output in a log; shows the lines that match, as they come, and the end of the log when it fails.
+# run LOG PATTERN COMMAND: run a command with its output in a log. Show matching lines as they are written, and the end
+# of the log if the command fails.
 run() {
     local log=$1 pattern=$2
     shift 2
@@ -21,26 +22,27 @@ run() {
         sed -uE 's/^.* - mmengine - [A-Z]+ - //' || true
     if ! wait $job; then
         tail -n 30 "$log" >&2
-        echo "error: '$*' failed; its whole output is in $log" >&2
+        echo "error: '$*' failed; its complete output is in $log" >&2
         exit 1
     fi
 }
 
-echo "1. Drawing the data"
+echo "1. Drawing the dataset"
 "$PYTHON" tools/draw_shapes.py data/shapes
 
 echo "2. Training the depthwise detector ($CONFIG)"
 run "$OUT/train.log" 'Iter\((train|val)\)|WARNING.*(ground-truth|loss)' \
     "$PYTHON" tools/train.py "$CONFIG" --work-dir "$OUT"
 
-echo "3. Evaluating it on the test images"
+echo "3. Evaluating on the test images"
 run "$OUT/test.log" 'Average (Precision|Recall)|^[|+]' \
-    "$PYTHON" tools/test.py "$CONFIG" "$OUT/$(basename "$(cat "$OUT/last_checkpoint")")" --work-dir "$OUT/test" --show-dir pictures
+    "$PYTHON" tools/test.py "$CONFIG" "$OUT/$(basename "$(cat "$OUT/last_checkpoint")")" --work-dir "$OUT/test" \
+    --show-dir figures
 
 echo "4. Results"
 "$PYTHON" tools/plot_log.py "$OUT"
-PICTURES=$(find "$OUT/test" -type d -name pictures)
-echo "detections beside ground truth: $PICTURES"
+FIGURES=$(find "$OUT/test" -type d -name figures)
+echo "detections beside ground truth: $FIGURES"
 "$PYTHON" - "$OUT/test" <<'PY'
 import json
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Evaluate on several GPUs: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of tools/test.py]
-# Several nodes, and the variables that say so: tools/dist_run.sh.
+# For several nodes, see the variables in tools/dist_run.sh.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: bash $0 CONFIG CHECKPOINT GPUS [arguments of tools/test.py]" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train on several GPUs: bash tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
-# Several nodes, and the variables that say so: tools/dist_run.sh.
+# For several nodes, see the variables in tools/dist_run.sh.
 set -euo pipefail
 if [ $# -lt 2 ]; then
     echo "usage: bash $0 CONFIG GPUS [arguments of tools/train.py]" >&2

@@ -1,8 +1,8 @@
-# Sourced by the scripts that start trainings: wait_for PID waits for a process to end, also when a signal comes meanwhile, and
-# gives its status.
+# Sourced by the scripts that start training.
+# wait_for PID: wait until a process ends, even if signals arrive meanwhile, and return its exit status.
 wait_for() {
     local status
-    # A trap ends a wait.
+    # A trapped signal interrupts wait.
     while true; do
         wait "$1"
         status=$?

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Train by Slurm: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS set the size of the job; within an allocation (sbatch, salloc) srun uses that one. A job
-# that Slurm wants back (SIGTERM, or SIGUSR1 some time before its end with --signal=USR1@120) saves, and is requeued if it is a batch job; it
-# then goes on from the newest whole checkpoint of WORK_DIR.
+# Train with Slurm: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS set the size of the job; inside an allocation (sbatch, salloc), srun
+# uses that allocation. A job that Slurm preempts (SIGTERM, or SIGUSR1 ahead of the time limit with --signal=USR1@120)
+# saves a checkpoint. A batch job is then requeued, and resumes from the newest intact checkpoint in WORK_DIR.
 set -uo pipefail
 if [ $# -lt 4 ]; then
     echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] bash $0 PARTITION JOB_NAME CONFIG WORK_DIR" \
@@ -18,10 +18,10 @@ GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tools/signals.sh
 source "$TOOLS/signals.sh"
-# Slurm counts requeues.
+# Slurm sets SLURM_RESTART_COUNT when it requeues a job.
 RESUME=()
 [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] && RESUME=(--resume auto)
-# Without quotes: SRUN_ARGS holds several arguments.
+# SRUN_ARGS is unquoted, because it holds several arguments.
 # shellcheck disable=SC2086
 srun -p "$PARTITION" --job-name="$JOB_NAME" \
     --gres="gpu:$((GPUS < GPUS_PER_NODE ? GPUS : GPUS_PER_NODE))" \
@@ -29,13 +29,13 @@ srun -p "$PARTITION" --job-name="$JOB_NAME" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
     "${PYTHON:-python}" -u "$TOOLS/train.py" "$CONFIG" --work-dir "$WORK_DIR" --launcher slurm ${RESUME[@]+"${RESUME[@]}"} "${@:5}" &
 RUN=$!
-# srun passes them on to its tasks.
+# srun forwards signals to its tasks.
 trap 'kill -TERM "$RUN"' TERM
 trap 'kill -USR1 "$RUN"' USR1
 wait_for "$RUN"
 STATUS=$?
 if [ "$STATUS" = 75 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
-    echo "the job was preempted and saved: requeue of $SLURM_JOB_ID" >&2
+    echo "job $SLURM_JOB_ID was preempted and has saved a checkpoint; it is requeued" >&2
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$STATUS"

@@ -1,7 +1,7 @@
-"""Other implementations' checkpoints: recognised, read safely and rewritten for this package, and back for MMDetection."""
+"""Conversion of checkpoints from other implementations of SSD, and of this package's checkpoints to MMDetection's."""
 
 from .convert import Conversion, convert_checkpoint
 from .formats import FORMATS
 from .mmdet_export import export_to_mmdet
 
-__all__ = ['Conversion', 'FORMATS', 'convert_checkpoint', 'export_to_mmdet']
+__all__ = ['FORMATS', 'Conversion', 'convert_checkpoint', 'export_to_mmdet']

@@ -1,4 +1,4 @@
-"""Reading checkpoints without running what is in them, and writing them whole or not at all."""
+"""Safe reading of checkpoints, which runs no code in them, and atomic writing."""
 
 import io
 import os
@@ -6,6 +6,7 @@ import pickle
 import pickletools
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,39 +16,41 @@ from ssd_plugin.files import check_checkpoint, check_target, write_atomically
 
 from .pickled_models import read_whole_model
 
-# Where checkpoints keep the state dict, if they are more than one.
+# Keys of the state dict in checkpoints that hold more than that.
 CONTAINERS = ('state_dict', 'model_state_dict', 'model', 'net')
-# What a pickle of tensors names.
+# Prefixes of the names that a pickle of tensors refers to.
 HARMLESS = ('torch.', 'collections.OrderedDict', 'numpy.')
 
 
-def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[str, Tensor], dict]:
-    """The state dict in a file, with the names that the file has, and its metadata.
+def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the state dict in a file, under the parameter names of the file, and its metadata.
 
-    Read with ``weights_only=True``: tensors and plain data, no code. A ``module.`` in front of all names (``DataParallel``) is
-    taken off.
+    The file is read with ``weights_only=True``, which admits tensors and plain data but no code. The prefix ``module.``
+    of ``DataParallel`` is removed if all names have it.
 
     Args:
-        path: a ``.pth`` file: a state dict, or a dict with one under ``state_dict``, ``model_state_dict``, ``model`` or ``net``.
-        whole_model: for a model that was pickled whole, take out its tensors; nothing that the file asks for is run then either.
+        path: A ``.pth`` file: a state dict, or a dict with one under ``state_dict``, ``model_state_dict``, ``model`` or
+            ``net``.
+        whole_model: Whether to extract the tensors of a model that was pickled whole. No code in the file is run then,
+            either.
 
     Returns:
-        State dict, and what stands under ``meta``, ``{}`` if nothing.
+        The state dict, and the value under ``meta``, which is ``{}`` if the file has none.
 
     Raises:
-        UserError: no such file, damaged, no checkpoint, or one that asks to run code.
+        UserError: The file is missing, damaged or not a checkpoint, or it asks to run code.
     """
     path = os.fspath(path)
     check_checkpoint(path, 'source')
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # noqa: BLE001 - a file can be wrong in any way
+    except Exception as error:  # a damaged file can raise any error
         if not whole_model or 'TorchScript' in str(error):
             raise UserError(_why_unreadable(path, error)) from error
         try:
             checkpoint = read_whole_model(path)
-        except Exception as inner:  # noqa: BLE001
-            raise UserError(f'{path} is damaged or no checkpoint: {_first_line(inner)}') from inner
+        except Exception as inner:
+            raise UserError(f'{path} is damaged or not a checkpoint: {_first_line(inner)}') from inner
     weights = checkpoint
     if isinstance(checkpoint, dict):
         weights = next((checkpoint[name] for name in CONTAINERS if isinstance(checkpoint.get(name), dict)), checkpoint)
@@ -57,12 +60,12 @@ def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[s
         or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items())
     ):
         raise UserError(
-            f'{path} has no state dict: expected names with tensors, alone or under {", ".join(CONTAINERS)}; found '
-            f'{_outline(checkpoint)}'
+            f'{path} has no state dict: expected tensors by name, at the top level or under {", ".join(CONTAINERS)}; '
+            f'found {_outline(checkpoint)}'
         )
-    bad = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
-    if bad:
-        raise UserError(f'{path} has values that are not finite, in {shortened(bad)}')
+    nonfinite = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
+    if nonfinite:
+        raise UserError(f'{path} has values that are not finite, in {shortened(nonfinite)}')
     if all(name.startswith('module.') for name in weights):
         weights = {name[len('module.') :]: value for name, value in weights.items()}
     meta = checkpoint.get('meta')
@@ -70,22 +73,30 @@ def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[s
 
 
 def check_copy(target: str | Path, source: str | Path) -> None:
-    """The file to write must not be the one to read, and its folder must exist.
+    """Check that a converted checkpoint can be written.
+
+    Args:
+        target: File to write.
+        source: Checkpoint to read.
 
     Raises:
-        UserError: it is, or does not.
+        UserError: The target is a folder, its folder does not exist, or it is the source itself.
     """
     target = Path(target)
     check_target(target)
     if target.exists() and Path(source).exists() and target.samefile(source):
-        raise UserError(f'{target} is the source itself; write to another file')
+        raise UserError(f'{target} is the source itself; name another file to write to')
 
 
-def write_checkpoint(checkpoint: dict, path: str | Path) -> None:
-    """Write beside the file and rename into place: what is there is whole.
+def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Write a checkpoint atomically: the file is complete, or as it was before.
+
+    Args:
+        checkpoint: Content to save.
+        path: File to write.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: The file cannot be written.
     """
     path = Path(path)
     try:
@@ -95,21 +106,29 @@ def write_checkpoint(checkpoint: dict, path: str | Path) -> None:
 
 
 def _why_unreadable(path: str, error: Exception) -> str:
+    """Return why a file was refused by ``torch.load``, and what to do about it."""
     if 'TorchScript' in str(error):
         return f'{path} is a TorchScript archive, which is code. Load it where it was made and save its state_dict()'
     names = [name for name in named_globals(path) if not name.startswith(HARMLESS)]
     if names:
         return (
-            f'{path} is refused: it asks to run code ({shortened(names)}), where weights are just tensors. Nothing of it was '
-            "run. If it is a model that was pickled whole, as the PyTorch tutorial's is, --whole-model takes its tensors out, "
-            'again without running anything; or save model.state_dict() where it was made'
+            f'{path} is refused: it asks to run code ({shortened(names)}), which weights do not need. Nothing in it '
+            "was run. If it is a whole pickled model, like the PyTorch tutorial's, --whole-model extracts its tensors, "
+            'again without running anything; or save model.state_dict() where the file was made'
         )
-    return f'{path} is damaged or no checkpoint: {_first_line(error)}'
+    return f'{path} is damaged or not a checkpoint: {_first_line(error)}'
 
 
 def named_globals(path: str) -> list[str]:
-    """Classes and functions that a pickle names, ``module.name``, read from its opcodes without running them."""
-    found, strings = {}, []
+    """Return the classes and functions that a pickle refers to, as ``module.name``.
+
+    They are read from the opcodes, none of which is executed.
+
+    Args:
+        path: A file written by ``torch.save`` in either of its formats, or any other pickle.
+    """
+    found: dict[str, bool] = {}
+    strings: list[str] = []
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -117,28 +136,30 @@ def named_globals(path: str) -> list[str]:
         else:
             content = Path(path).read_bytes()
         stream = io.BytesIO(content)
-        # The old format is several pickles, one after the other, and then the tensors.
+        # The old format is a series of pickles, followed by the tensors.
         while stream.tell() < len(content):
             for opcode, argument, _ in pickletools.genops(stream):
                 if opcode.name in ('GLOBAL', 'INST'):
-                    found[argument.replace(' ', '.')] = True
+                    found[str(argument).replace(' ', '.')] = True
                 elif opcode.name == 'STACK_GLOBAL':
                     found['.'.join(strings[-2:])] = True
                 elif isinstance(argument, str):
                     strings.append(argument)
-    except Exception:  # noqa: BLE001 - here the pickles end, or the archive is damaged
+    except Exception:  # the pickles end here, or the archive is damaged
         pass
     return list(found)
 
 
 def _first_line(error: Exception) -> str:
+    """Return the first line of the message of an error, or its type if it has none."""
     if isinstance(error, pickle.UnpicklingError):
-        # torch's own text here is advice to switch the safe reader off.
-        return 'not written by torch.save, or cut off'
+        # PyTorch's own message advises to turn the safe reader off.
+        return 'it was not written by torch.save, or is truncated'
     return (str(error).splitlines() or [''])[0] or type(error).__name__
 
 
-def _outline(value) -> str:
+def _outline(value: object) -> str:
+    """Return a short description of the content of a file."""
     if isinstance(value, dict):
         return 'a dict with ' + (
             shortened([f'{name}: {type(item).__name__}' for name, item in value.items()]) or 'nothing'
@@ -147,6 +168,11 @@ def _outline(value) -> str:
 
 
 def shortened(names: list[str], limit: int = 10) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names as text, and how many more there are.
+
+    Args:
+        names: Names to list.
+        limit: Number of names to list at most.
+    """
     more = f' and {len(names) - limit} more' if len(names) > limit else ''
     return ', '.join(map(str, names[:limit])) + more

@@ -1,8 +1,8 @@
-"""From another implementation's checkpoint to one of this package."""
+"""Conversion of another implementation's checkpoint to one of this package."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.registry import DefaultScope
@@ -17,54 +17,63 @@ from .target_config import class_options, dataset_meta, parameter_shapes, save_w
 
 
 class Conversion(NamedTuple):
-    """What was found and written."""
+    """Result of a conversion.
 
-    format: str  # key of FORMATS
-    config: str  # the config that the checkpoint loads into
-    options: dict  # what --cfg-options must change in it, {} for nothing
+    Attributes:
+        format: Key of :data:`~ssd_plugin.interop.formats.FORMATS`.
+        config: Config that the written checkpoint loads into.
+        options: ``--cfg-options`` that the config needs for it, often empty.
+        classes: Names of the classes, without the background.
+        num_tensors: Number of tensors written.
+    """
+
+    format: str
+    config: str
+    options: dict[str, Any]
     classes: tuple[str, ...]
     num_tensors: int
 
 
 class _Candidate(NamedTuple):
-    """A format and a config that a file may be for, and what speaks against it."""
+    """Format and config that a file may be in, with the renamed state dict and the reasons why it does not fit."""
 
     format: str
     config: str
-    options: dict
+    options: dict[str, Any]
     state: dict[str, Tensor]
     problems: list[str]
 
 
-# The components are in MMDetection's registries, whatever program calls.
+# The components are registered with MMDetection, whose scope the calling program need not have set.
 @DefaultScope.overwrite_default_scope('mmdet')
 def convert_checkpoint(
     source: str | Path,
     target: str | Path,
-    format: str = 'auto',
+    source_format: str = 'auto',
     config: str | None = None,
     classes: Sequence[str] | None = None,
     whole_model: bool = False,
 ) -> Conversion:
-    """Write a checkpoint of another implementation as one that loads, with ``strict=True``, into a config of this package.
+    """Convert another implementation's checkpoint to one that loads with ``strict=True`` into a config of this package.
 
     Args:
-        source: file, read as :func:`~ssd_plugin.interop.checkpoint_files.read_checkpoint` says.
-        target: file to write; written whole or not at all.
-        format: key of :data:`~ssd_plugin.interop.formats.FORMATS`, or ``'auto'`` to recognise it by names and shapes.
-        config: a config file in place of those that the format names.
-        classes: names of the classes without the background, for weights that were trained on other data than the config's.
-        whole_model: the source is a model that was pickled whole.
+        source: File to read, in a form that :func:`~ssd_plugin.interop.checkpoint_files.read_checkpoint` accepts.
+        target: File to write, atomically.
+        source_format: Key of :data:`~ssd_plugin.interop.formats.FORMATS`, or ``'auto'`` to recognize the format by
+            names and shapes.
+        config: Config to convert for, instead of those of the format.
+        classes: Names of the classes without the background, for weights trained on a dataset other than the config's.
+        whole_model: Whether the source is a model that was pickled whole.
 
     Returns:
-        :class:`Conversion`.
+        The format that was found, and what was written.
 
     Raises:
-        UserError: the file is damaged, asks to run code, is of no known format, or does not fit; nothing is written.
+        UserError: The file is damaged, asks to run code, has no known format, or does not fit; nothing is written.
     """
     check_copy(target, source)
     state, meta = read_checkpoint(source, whole_model)
-    found = _recognise(source, state, format, config)
+    found = _recognize(source, state, source_format, config)
     cfg = read_config(found.config, found.options)
     names = dataset_meta(cfg, meta, classes, source)
     origin = dict(format=found.format, config=found.config, source=Path(source).name)
@@ -72,12 +81,17 @@ def convert_checkpoint(
     return Conversion(found.format, found.config, found.options, names['classes'], len(found.state))
 
 
-def _recognise(source: str | Path, state: dict[str, Tensor], format: str, config: str | None) -> _Candidate:
-    if format != 'auto' and format not in FORMATS:
-        raise UserError(f'unknown format {format!r}; known are auto, {", ".join(FORMATS)}')
-    formats = FORMATS if format == 'auto' else {format: FORMATS[format]}
+def _recognize(source: str | Path, state: dict[str, Tensor], source_format: str, config: str | None) -> _Candidate:
+    """Return the format and config that a state dict fits.
+
+    Raises:
+        UserError: There is none; the message names what does not fit the closest one.
+    """
+    if source_format != 'auto' and source_format not in FORMATS:
+        raise UserError(f'unknown format {source_format!r}; choose auto or one of {", ".join(FORMATS)}')
+    formats = FORMATS if source_format == 'auto' else {source_format: FORMATS[source_format]}
     renamed = {key: {name: form.rename(name) for name in state} for key, form in formats.items()}
-    # The formats that know most of the names; the others cannot do better.
+    # Only the formats that know the most names can fit best.
     unknown = {key: [name for name, ours in names.items() if ours is None] for key, names in renamed.items()}
     fewest = min(map(len, unknown.values()))
     candidates = [
@@ -86,30 +100,40 @@ def _recognise(source: str | Path, state: dict[str, Tensor], format: str, config
         if len(unknown[key]) == fewest
         for path in ([config] if config else [f'ssd_plugin::{name}' for name in form.configs])
     ]
-    # Of configs that fit alike, the one with as many classes as the file.
+    # Among configs that fit equally well, the one with the number of classes of the file.
     best = min(candidates, key=lambda found: (len(found.problems), bool(found.options)))
     if best.problems:
         raise UserError(
-            f'{source} is of no known format, or not whole. It is closest to {FORMATS[best.format].title} '
-            f'({best.format}, {best.config}), of which do not fit: {shortened(best.problems)}. '
+            f'{source} has no known format, or is incomplete. It is closest to {FORMATS[best.format].title} '
+            f'({best.format}, {best.config}), which these parameters do not fit: {shortened(best.problems)}. '
             f'Known formats: {", ".join(FORMATS)}'
         )
     return best
 
 
 def _candidate(key: str, path: str, state: dict[str, Tensor], names: dict[str, str | None]) -> _Candidate:
+    """Return how a state dict fits a config.
+
+    Args:
+        key: Key of the format.
+        path: The config.
+        state: State dict of the other implementation.
+        names: For each of its parameters the name in this package, ``None`` for an unknown one.
+    """
     form = FORMATS[key]
     problems = [f'{name} (unknown)' for name, ours in names.items() if ours is None]
-    origin = {}
+    origin: dict[str, str] = {}
     for name, ours in names.items():
+        if ours is None:
+            continue
         if ours in origin:
-            problems.append(f'{name} (the same as {origin[ours]})')
-        elif ours is not None:
+            problems.append(f'{name} (a duplicate of {origin[ours]})')
+        else:
             origin[ours] = name
     converted = form.adapt({ours: state[name] for ours, name in origin.items()})
     options = class_options(path, converted)
     shapes = parameter_shapes(path, tuple(options.items()))
-    # Files older than torch 0.4.1 do not count batches; the count is not used.
+    # Files older than torch 0.4.1 have no batch counts, which inference does not use.
     converted |= {
         name: torch.zeros(shape, dtype=torch.long)
         for name, shape in shapes.items()
@@ -119,14 +143,14 @@ def _candidate(key: str, path: str, state: dict[str, Tensor], names: dict[str, s
         if name not in shapes:
             problems.append(f'{origin.get(name, name)} (not in {path})')
         elif value.shape != shapes[name]:
-            problems.append(f'{origin.get(name, name)} (shape {tuple(value.shape)}, should be {tuple(shapes[name])})')
+            problems.append(f'{origin.get(name, name)} (shape {tuple(value.shape)}, expected {tuple(shapes[name])})')
     problems += [f'{_their_name(form, name)} (missing)' for name in shapes if name not in converted]
     ordered = {name: converted[name].contiguous() for name in shapes} if not problems else converted
     return _Candidate(key, path, options, ordered, problems)
 
 
 def _their_name(form: Format, name: str) -> str:
-    """What the other implementation calls a parameter of ours."""
+    """Return the name that the other implementation gives to a parameter of this package."""
     for theirs, ours in form.names.items():
         if name == ours or name.startswith(ours + '.'):
             return theirs + name[len(ours) :]

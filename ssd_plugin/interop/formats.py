@@ -1,8 +1,8 @@
-"""The formats: for each the names of its modules, the names here, and the configs that compute the same.
+"""Checkpoint formats of other implementations, and the configs of this package that compute the same.
 
-A format's names map a module, or a single parameter, of the other implementation to one of this package; of several that fit
-the longest counts, and what follows is kept: ``vgg.0`` to ``backbone.features.0`` makes ``vgg.0.weight``
-``backbone.features.0.weight``.
+Each format maps names of modules or single parameters of the other implementation to names of this package. The longest
+prefix that matches counts, and the rest of the name is kept: with ``vgg.0`` mapped to ``backbone.features.0``,
+``vgg.0.weight`` becomes ``backbone.features.0.weight``.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-# Numbers of the convolutions in VGG-16's features, conv1_1 to conv5_3, and of conv6 and conv7.
+# Indices in SSDVGG16.features of the convolutions conv1_1 to conv5_3, conv6 and conv7.
 VGG = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33)
 VGG_NAMES = (
     'conv1_1',
@@ -33,15 +33,22 @@ VGG_NAMES = (
 
 @dataclass(frozen=True)
 class Format:
-    """How another implementation names its weights."""
+    """Checkpoint format of another implementation.
 
-    title: str  # whose checkpoints these are
+    Attributes:
+        title: Implementation, and model, that writes it.
+        names: Names of its modules or parameters, and their names in this package.
+        configs: Configs that its checkpoints may load into, the usual one first.
+        adapt: Change of a renamed state dict where new names are not enough.
+    """
+
+    title: str
     names: dict[str, str]
-    configs: tuple[str, ...]  # the configs that they are for, the usual one first
-    adapt: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict  # what names alone do not do
+    configs: tuple[str, ...]
+    adapt: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict
 
     def rename(self, name: str) -> str | None:
-        """The name here of another implementation's parameter, ``None`` for one that it does not have."""
+        """Return the name in this package of a parameter, ``None`` if the format has no such parameter."""
         head, tail = name, ''
         while head:
             if head in self.names:
@@ -52,7 +59,13 @@ class Format:
 
 
 def _heads(source: dict[str, str], levels: int, kinds: tuple[tuple[str, str], ...] = (('', '.0'),)) -> dict[str, str]:
-    """Predictors: ``source`` names the modules of classes and boxes, ``kinds`` the layers within a level, here and there."""
+    """Return the names of the prediction layers.
+
+    Args:
+        source: Names of the other implementation's modules for classes and boxes, and of this package's.
+        levels: Number of feature maps.
+        kinds: (theirs, ours): suffixes of the names of each layer within a level.
+    """
     return {
         f'{theirs}.{level}{layer}': f'bbox_head.{ours}.{level}{our_layer}'
         for theirs, ours in source.items()
@@ -62,7 +75,13 @@ def _heads(source: dict[str, str], levels: int, kinds: tuple[tuple[str, str], ..
 
 
 def _extras(source: str, levels: int, layers: tuple[str, ...]) -> dict[str, str]:
-    """Dense extra layers: two convolutions a level."""
+    """Return the names of dense extra layers, which have two convolutions per level.
+
+    Args:
+        source: Name of a level, with ``{}`` for its index.
+        levels: Number of extra levels.
+        layers: Suffixes of the names of the two convolutions.
+    """
     return {
         f'{source.format(level)}{layer}': f'neck.extra_layers.{level}.{i}.conv'
         for level in range(levels)
@@ -71,12 +90,12 @@ def _extras(source: str, levels: int, layers: tuple[str, ...]) -> dict[str, str]
 
 
 def _conv_bn(theirs: str, ours: str, conv: int | str = 0, bn: int | str = 1) -> dict[str, str]:
-    """A convolution and its batch norm, numbered there, ``conv`` and ``bn`` here."""
+    """Return the names of a convolution and its batch norm, which the other implementation numbers."""
     return {f'{theirs}.{conv}': f'{ours}.conv', f'{theirs}.{bn}': f'{ours}.bn'}
 
 
 def _depthwise_layers(layers: int) -> dict[str, str]:
-    """MobileNetV1's layers in pytorch-ssd: convolution, batch norm, activation, one or two times."""
+    """Return the names of MobileNetV1 in pytorch-ssd, whose layers are flat lists of convolutions and batch norms."""
     names = _conv_bn('base_net.0', 'backbone.features.0')
     for n in range(1, layers):
         names |= _conv_bn(f'base_net.{n}', f'backbone.features.{n}.depthwise_conv')
@@ -85,7 +104,7 @@ def _depthwise_layers(layers: int) -> dict[str, str]:
 
 
 def _mobilenet_v2_layers() -> dict[str, str]:
-    """MobileNetV2 in pytorch-ssd, which lists a block's layers where torchvision groups them."""
+    """Return the names of MobileNetV2 in pytorch-ssd, whose blocks are flat lists where torchvision nests layers."""
     flat = {0: '0.0', 1: '0.1', 3: '1.0', 4: '1.1', 6: '2', 7: '3'}
     names = {f'base_net.{n}': f'backbone.features.{n}' for n in (0, 18)}
     names |= {
@@ -97,9 +116,15 @@ def _mobilenet_v2_layers() -> dict[str, str]:
 
 
 def _bottleneck_extras(source: str, layers: tuple[str, str, str], levels: int = 4) -> dict[str, str]:
-    """Separable extra layers: 1x1, 3x3 depthwise, 1x1, each with its batch norm; ``layers`` says how they are numbered."""
+    """Return the names of separable extra layers: 1x1, 3x3 depthwise and 1x1 convolutions, each with a batch norm.
+
+    Args:
+        source: Name of a level, with ``{}`` for its index.
+        layers: For each convolution its suffix and that of its batch norm, separated by a space.
+        levels: Number of extra levels.
+    """
     ours = ('0', '1.depthwise_conv', '1.pointwise_conv')
-    names = {}
+    names: dict[str, str] = {}
     for level in range(levels):
         for layer, our_layer in zip(layers, ours):
             conv, bn = layer.split()
@@ -108,13 +133,13 @@ def _bottleneck_extras(source: str, layers: tuple[str, str, str], levels: int = 
 
 
 def _flatten_scale(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tutorial keeps the factors of conv4_3 as (1, 512, 1, 1)."""
+    """Flatten the scale factors of conv4_3, which the tutorial stores as (1, 512, 1, 1)."""
     name = 'neck.l2_norm.weight'
     return {**state, name: state[name].flatten()} if name in state else state
 
 
 def _fold_bias_before_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A bias in front of a batch norm is a shift of its running mean: (x + b) - m = x - (m - b)."""
+    """Fold the bias of a convolution into the running mean of its batch norm: (x + b) - m = x - (m - b)."""
     state = dict(state)
     for name in [name for name in state if name.endswith('.conv.bias')]:
         mean = name[: -len('conv.bias')] + 'bn.running_mean'
@@ -149,7 +174,7 @@ FORMATS = {
     ),
     'torchvision-ssdlite320': Format(
         "torchvision's ssdlite320_mobilenet_v3_large",
-        # It cuts the network in two in the middle of layer 13.
+        # torchvision splits the network in the middle of layer 13.
         {f'backbone.features.0.{n}': f'backbone.features.{n}' for n in range(13)}
         | {
             'backbone.features.0.13': 'backbone.features.13.block.0',
@@ -208,7 +233,7 @@ FORMATS = {
     'pytorch-ssd-vgg': Format(
         "pytorch-ssd's VGG-SSD (qfgaohao)",
         {f'base_net.{n}': f'backbone.features.{n}' for n in VGG}
-        # Early versions scaled conv4_3 by its length, as ssd.pytorch does.
+        # Early versions apply L2 normalization to conv4_3, as ssd.pytorch does.
         | {'source_layer_add_ons.0': 'neck.first_norm', 'source_layer_add_ons.0.scale': 'neck.l2_norm.weight'}
         | _extras('extras.{}', 4, ('.0', '.2'))
         | _heads(_PYTORCH_SSD_HEADS, 6),

@@ -1,4 +1,4 @@
-"""From a checkpoint of this package to one of MMDetection."""
+"""Conversion of a checkpoint of this package to one of MMDetection."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,45 +26,45 @@ MMDET_CONFIGS = (
 )
 
 
-# The components are in MMDetection's registries, whatever program calls.
+# The components are registered with MMDetection, whose scope the calling program need not have set.
 @DefaultScope.overwrite_default_scope('mmdet')
 def export_to_mmdet(
     source: str | Path, target: str | Path, config: str | None = None, classes: Sequence[str] | None = None
 ) -> Conversion:
-    """Write a checkpoint of an SSD300 or SSD512 of this package as one that loads into MMDetection's own config and gives the
-    same outputs for the same image.
+    """Convert a checkpoint of an SSD300 or SSD512 to one that loads into MMDetection's own config.
 
-    The names are the same. MMDetection does not divide the image by a deviation; that moves into the first convolution.
+    The outputs for an image stay the same. So do the parameter names; only the division of the image by a standard
+    deviation, which MMDetection's config does not have, moves into the first convolution.
 
     Args:
-        source: file, read as :func:`~ssd_plugin.interop.checkpoint_files.read_checkpoint` says.
-        target: file to write; written whole or not at all.
-        config: the config that the checkpoint was trained with; a converted checkpoint names it itself.
-        classes: names of the classes, where neither checkpoint nor config has them.
+        source: File to read, in a form that :func:`~ssd_plugin.interop.checkpoint_files.read_checkpoint` accepts.
+        target: File to write, atomically.
+        config: Config that the checkpoint was trained with. Converted checkpoints name theirs, others need it.
+        classes: Names of the classes, where neither the checkpoint nor the config has them.
 
     Returns:
-        :class:`Conversion`, whose config is MMDetection's.
+        What was written; its config is MMDetection's.
 
     Raises:
-        UserError: the file is damaged, or MMDetection has no such detector; nothing is written.
+        UserError: The file is damaged, or MMDetection has no such detector; nothing is written.
     """
     check_copy(target, source)
     state, meta = read_checkpoint(source)
     config = config or (meta.get('ssd_plugin') or {}).get('config')
     if config is None:
-        raise UserError(
-            f'{source} does not say which config it is for. Give the one that it was trained with as --config FILE'
-        )
+        raise UserError(f'{source} does not name its config. Give the config that it was trained with as --config FILE')
     options = class_options(config, state)
     cfg = read_config(config, options)
     shapes = parameter_shapes(config, tuple(options.items()))
-    wrong = [
+    mismatched = [
         name
         for name in {**shapes, **state}
         if name not in state or name not in shapes or state[name].shape != shapes[name]
     ]
-    if wrong:
-        raise UserError(f'{source} does not fit {config}: {shortened(wrong)}')
+    if mismatched:
+        raise UserError(
+            f'{source} does not fit {config}: {shortened(mismatched)} are missing, unknown or of another shape'
+        )
     names = dataset_meta(cfg, meta, classes, source)
     path, theirs = _their_config(cfg, config)
     number = cfg.model.bbox_head.num_classes
@@ -76,22 +76,26 @@ def export_to_mmdet(
 
 
 def _their_config(cfg: Config, name: str) -> tuple[str, Config]:
-    """MMDetection's config for the same detector.
+    """Return the path and content of MMDetection's config for the same detector.
+
+    Args:
+        cfg: Config of this package.
+        name: Its name, for messages.
 
     Raises:
-        UserError: there is none; the message says what is different.
+        UserError: There is none; the message says what differs.
     """
     model = cfg.model
     head, coder, means = model.bbox_head, model.bbox_head.bbox_coder, model.data_preprocessor.mean
     vgg = model.backbone.type in ('SSDVGG16', 'SSDVGG') and model.neck.get('l2_norm_scale') is not None
     if not vgg or head.get('background', 'last') != 'last' or head.get('unused_outputs'):
         raise UserError(
-            f'{name}: MMDetection has no such detector. It has SSD300 and SSD512 on VGG-16, with background as the last '
-            'class and a scaled conv4_3'
+            f'{name}: MMDetection has no such detector. It has SSD300 and SSD512 on VGG-16, with the background as the '
+            'last class and L2 normalization of conv4_3'
         )
     if (coder.get('center_variance', 0.1), coder.get('size_variance', 0.2)) != (0.1, 0.2):
         raise UserError(
-            f'{name}: MMDetection has the variances 0.1 and 0.2, this detector {coder.center_variance} and '
+            f'{name}: MMDetection uses the variances 0.1 and 0.2, this detector {coder.center_variance} and '
             f'{coder.size_variance}'
         )
     ours = TASK_UTILS.build(head.prior_generator)
@@ -106,14 +110,21 @@ def _their_config(cfg: Config, name: str) -> tuple[str, Config]:
         if anchors.shape == priors.shape and torch.allclose(anchors, priors, atol=1e-3):
             if not torch.allclose(torch.tensor(means), torch.tensor(theirs.model.data_preprocessor.mean)):
                 raise UserError(
-                    f'{name}: MMDetection subtracts the means {theirs.model.data_preprocessor.mean}, this detector {means}'
+                    f'{name}: MMDetection subtracts the means {theirs.model.data_preprocessor.mean}, this detector '
+                    f'{means}'
                 )
             return path, theirs
     raise UserError(f"{name}: none of MMDetection's configs ({', '.join(MMDET_CONFIGS)}) has these priors")
 
 
 def _without_deviation(state: dict[str, Tensor], ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Tensor]:
-    """The first convolution for images that are divided by another deviation: w (x / s) = (w t / s) (x / t)."""
+    """Adapt the first convolution to images divided by another standard deviation: w (x / s) = (w t / s) (x / t).
+
+    Args:
+        state: State dict of the detector.
+        ours: Standard deviations s per channel that it was trained with.
+        theirs: Standard deviations t per channel of the config that it is written for.
+    """
     name = 'backbone.features.0.weight'
     factor = torch.tensor(theirs, dtype=torch.float64) / torch.tensor(ours, dtype=torch.float64)
     return {**state, name: (state[name].double() * factor[:, None, None]).to(state[name].dtype)}

@@ -1,80 +1,95 @@
-"""The state dict of a model that was pickled whole, without running anything that the file asks for.
+"""Extraction of the tensors of a model that was pickled whole, without running anything that the file asks for.
 
-Pickles name classes and functions to call. Here all of them are replaced by :class:`Inert`, but for the few that rebuild tensors
-(``pickle.Unpickler.find_class``, Python documentation, "Restricting Globals"). What a module of PyTorch holds is in plain
-dictionaries, so nothing else is needed to read its tensors.
+A pickle names classes and functions to call. Here each of them is replaced by :class:`Inert`, except for the few that
+rebuild tensors (``pickle.Unpickler.find_class``; Python documentation, "Restricting Globals"). PyTorch modules keep
+their content in plain dictionaries, so nothing else is needed to read their tensors.
 """
 
 import pickle
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
-REBUILDING = {
+STORAGES = (
+    torch.FloatStorage,
+    torch.DoubleStorage,
+    torch.HalfStorage,
+    torch.BFloat16Storage,
+    torch.LongStorage,
+    torch.IntStorage,
+    torch.ShortStorage,
+    torch.CharStorage,
+    torch.ByteStorage,
+    torch.BoolStorage,
+)
+REBUILDING: dict[tuple[str, str], Any] = {
     ('collections', 'OrderedDict'): OrderedDict,
     ('torch._utils', '_rebuild_tensor'): torch._utils._rebuild_tensor,
     ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
     ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
     ('torch', 'Size'): torch.Size,
-    **{
-        ('torch', f'{kind}Storage'): getattr(torch, f'{kind}Storage')
-        for kind in ('Float', 'Double', 'Half', 'BFloat16', 'Long', 'Int', 'Short', 'Char', 'Byte', 'Bool')
-    },
+    **{('torch', storage.__name__): storage for storage in STORAGES},
 }
 
 
 class Inert:
-    """Stands for whatever a file names. Made, called or filled, it does nothing but keep its attributes."""
+    """Substitute for a class or function that a pickle names; it keeps the attributes it is given and does nothing."""
 
-    # torch.load asks whether to write the changes in a class's source next to it.
+    # torch.load reads this before it compares the source of a class with the one in the file.
     dump_patches = False
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
-    def __setstate__(self, state) -> None:
+    def __setstate__(self, state: object) -> None:
         if isinstance(state, dict):
             self.__dict__.update(state)
 
-    def __call__(self, *args, **kwargs) -> 'Inert':
+    def __call__(self, *args: object, **kwargs: object) -> 'Inert':
+        """Return itself, where the pickle calls what it names."""
         return self
 
-    def __setitem__(self, key, value) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         pass
 
     append = extend = add = __call__
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+    """Unpickler that knows no classes but those that rebuild tensors."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a class or function that the pickle names."""
         return REBUILDING.get((module, name), Inert)
 
 
 class _InertPickle:
-    """What ``torch.load`` takes for its ``pickle_module``."""
+    """Replacement of the module ``pickle`` in the form that ``torch.load`` takes as its ``pickle_module``."""
 
     Unpickler = _Unpickler
     UnpicklingError = pickle.UnpicklingError
 
     @staticmethod
-    def load(file, **options):
+    def load(file: IO[bytes], **options: Any) -> Any:
+        """Return the object in a file, without running anything that it asks for."""
         return _Unpickler(file, **options).load()
 
 
 def read_whole_model(path: str) -> dict[str, Tensor]:
-    """The state dict of the model in a file: the file's one object, or one in its dict.
+    """Return the state dict of a pickled model: the content of the file, or a value of the dict in it.
 
     Args:
-        path: written by ``torch.save`` in either of its formats.
+        path: File written by ``torch.save`` in either of its formats.
 
     Returns:
-        Names and tensors as ``model.state_dict()`` would give them; empty if there is no model.
+        Names and tensors as ``model.state_dict()`` would give them; empty if the file has no model.
     """
     with warnings.catch_warnings():
-        # The old format has the classes' source with it, which is not that of Inert.
+        # Files in the old format contain the source of their classes, which differs from that of Inert.
         warnings.simplefilter('ignore')
         content = torch.load(path, map_location='cpu', pickle_module=_InertPickle, weights_only=False)
     for candidate in [content, *(content.values() if isinstance(content, dict) else ())]:
@@ -84,12 +99,12 @@ def read_whole_model(path: str) -> dict[str, Tensor]:
     return {}
 
 
-def _parameters(module, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers of a module and, in order, of its children."""
-    kept = getattr(module, '__dict__', {}) if isinstance(module, Inert) else {}
+def _parameters(module: object, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters and buffers of a module and, in order, of its children."""
+    attributes = vars(module) if isinstance(module, Inert) else {}
     for kind in ('_parameters', '_buffers'):
-        for name, value in (kept.get(kind) or {}).items():
+        for name, value in (attributes.get(kind) or {}).items():
             if isinstance(value, Tensor):
                 yield prefix + name, value.detach()
-    for name, child in (kept.get('_modules') or {}).items():
+    for name, child in (attributes.get('_modules') or {}).items():
         yield from _parameters(child, f'{prefix}{name}.')

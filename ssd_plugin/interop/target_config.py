@@ -1,8 +1,9 @@
-"""What weights are written for: a config of this package, with its parameters and the names of its classes."""
+"""Config that converted weights are written for: the shapes of its parameters and the names of its classes."""
 
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.registry import DATASETS, MODELS, TASK_UTILS
@@ -16,16 +17,29 @@ from .checkpoint_files import write_checkpoint
 
 
 @cache
-def parameter_shapes(path: str, options: tuple[tuple, ...]) -> dict[str, torch.Size]:
-    """Names and shapes of the parameters of a config's detector, in their order; ``options`` are items of ``--cfg-options``."""
+def parameter_shapes(path: str, options: tuple[tuple[str, Any], ...]) -> dict[str, torch.Size]:
+    """Return the names and shapes of a detector's parameters and buffers, in the order of its state dict.
+
+    Args:
+        path: Config of the detector.
+        options: (key, value) of each of the ``--cfg-options``; a tuple, so that results can be cached.
+    """
     cfg = read_config(path, dict(options))
     with torch.device('meta'):
         detector = MODELS.build(cfg.model)
     return {name: value.shape for name, value in detector.state_dict().items()}
 
 
-def class_options(path: str, state: dict[str, Tensor]) -> dict:
-    """What ``--cfg-options`` must change in a config for weights of another number of classes; ``{}`` where that cannot be told."""
+def class_options(path: str, state: dict[str, Tensor]) -> dict[str, Any]:
+    """Return the ``--cfg-options`` that adapt a config to the number of classes of a state dict.
+
+    Args:
+        path: The config.
+        state: State dict with the parameter names of this package.
+
+    Returns:
+        Settings by dotted key; empty if the config fits, or the number cannot be determined.
+    """
     head = read_config(path, {}).model.bbox_head
     counts = set()
     for level, priors in enumerate(TASK_UTILS.build(head.prior_generator).num_base_priors):
@@ -44,45 +58,50 @@ def class_options(path: str, state: dict[str, Tensor]) -> dict:
     return {'model.bbox_head.num_classes': count - 1, **({'model.bbox_head.unused_outputs': ()} if unused else {})}
 
 
-def dataset_meta(cfg: Config, meta: dict, classes: Sequence[str] | None, source: str | Path) -> dict:
-    """Names and colours of the classes, in the form that MMDetection keeps in a checkpoint.
+def dataset_meta(
+    cfg: Config, meta: dict[str, Any], classes: Sequence[str] | None, source: str | Path
+) -> dict[str, Any]:
+    """Return the names and colors of the classes, in the form that MMDetection keeps in a checkpoint.
 
     Args:
-        cfg: the config, whose data set names its classes.
-        meta: of the checkpoint; MMDetection's, 3.x or 2.x, names the classes that it was trained on.
-        classes: names that the user gave, which count before both.
-        source: the checkpoint, for the message.
+        cfg: Config whose dataset names its classes.
+        meta: Metadata of the checkpoint. MMDetection's, 3.x or 2.x, name the classes it was trained on, which take
+            precedence over those of the config.
+        classes: Names given by the user, which take precedence over both.
+        source: Path of the checkpoint, for the message.
 
     Raises:
-        UserError: there are not as many names as the network has classes.
+        UserError: The number of names is not the number of classes of the network.
     """
     _, dataset = next(leaf_datasets(cfg.test_dataloader.dataset))
-    known = {**DATASETS.get(dataset.type).METAINFO, **dataset.get('metainfo', {})}
+    known = {**DATASETS.get(dataset['type']).METAINFO, **dataset.get('metainfo', {})}
     in_file = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES')
-    names, whose = (
-        classes or in_file or known['classes'],
-        'given' if classes else 'named in it' if in_file else "the config's",
-    )
+    names = tuple(map(str, classes or in_file or known['classes']))
     number = cfg.model.bbox_head.num_classes
     if len(names) != number:
+        origin = 'given' if classes else 'named in it' if in_file else 'named by the config'
         raise UserError(
-            f'{source} has {number} class(es) without the background, and {len(names)} are {whose}. Name them with '
+            f'{source} has {number} class(es) without the background, but {len(names)} are {origin}. Name them with '
             '--classes a,b,c in the order of the file'
         )
-    names = tuple(map(str, names))
     same = names == tuple(known['classes']) and known.get('palette')
     return dict(classes=names, **(dict(palette=known['palette']) if same else {}))
 
 
-def save_weights(target: str | Path, state: dict[str, Tensor], cfg: Config, meta: dict, origin: dict) -> None:
-    """Write weights with what MMDetection's inference reads from a checkpoint: the config and the names of the classes.
+def save_weights(
+    target: str | Path, state: dict[str, Tensor], cfg: Config, meta: dict[str, Any], origin: dict[str, str]
+) -> None:
+    """Write weights with the config and the class names, which MMDetection's inference reads from a checkpoint.
 
     Args:
-        target: file to write; written whole or not at all.
-        state: state dict of the config's detector.
-        cfg: the config.
-        meta: as from :func:`dataset_meta`.
-        origin: where the weights come from.
+        target: File to write, atomically.
+        state: State dict of the detector of the config.
+        cfg: The config.
+        meta: Names and colors of the classes, from :func:`dataset_meta`.
+        origin: Format, config and source of the weights, kept in the checkpoint.
+
+    Raises:
+        UserError: The file cannot be written.
     """
     write_checkpoint(
         dict(meta=dict(cfg=cfg.pretty_text, dataset_meta=meta, ssd_plugin=origin), state_dict=state), target

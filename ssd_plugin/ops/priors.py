@@ -1,7 +1,7 @@
 """Priors (default boxes): SSD paper, section 2.2, "Choosing scales and aspect ratios for default boxes".
 
-A level's *shapes* are the widths and heights of the priors of one cell; the *grid* repeats them at the centre of every
-cell.
+The *shapes* of a level are the widths and heights of the priors of one cell; its *grid* repeats them at the center of
+every cell.
 """
 
 import math
@@ -10,24 +10,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .boxes import centers_to_corners, corners_to_centers
+from .boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 
 
 def interpolate_scales(
     num_levels: int, scale_range: tuple[float, float], first_scale: float | None = None
 ) -> list[float]:
-    """s_k = s_min + (s_max - s_min)(k - 1)/(m - 1), the paper's equation 4.
+    """Return the scale of each level: s_k = s_min + (s_max - s_min)(k - 1)/(m - 1), equation 4 of the paper.
 
     Args:
-        num_levels: number of feature maps.
-        scale_range: (s_min, s_max), as shares of the image's side.
-        first_scale: the first level's own scale, outside the interpolation (the paper's conv4_3: 0.1 for VOC); the
-            others then interpolate over ``num_levels - 1`` maps.
+        num_levels: Number of feature maps.
+        scale_range: (s_min, s_max), as fractions of the side of the image.
+        first_scale: Scale of the first level, which is then excluded from the interpolation (conv4_3 in the paper: 0.1
+            for VOC), so that m is ``num_levels - 1``. ``None`` interpolates over all levels.
+
+    Raises:
+        ValueError: No level is left to interpolate over.
     """
     own = [] if first_scale is None else [first_scale]
     m = num_levels - len(own)
     if m < 1:
-        raise ValueError(f'{num_levels} level(s) leave none to interpolate scale_range={scale_range} over')
+        raise ValueError(
+            f'scale_range={scale_range} needs at least {len(own) + 1} level(s) to interpolate over, got {num_levels}'
+        )
     low, high = scale_range
     return own + [low + (high - low) * k / max(m - 1, 1) for k in range(m)]
 
@@ -35,19 +40,19 @@ def interpolate_scales(
 def cell_shapes(
     scale: float, extra_scale: float | None, aspect_ratios: Sequence[float], flip: bool = True
 ) -> list[tuple[float, float]]:
-    """Widths and heights of the priors of one cell, in the unit of ``scale``.
+    """Return the widths and heights of the priors of one cell, in the unit of ``scale``.
 
-    w = s sqrt(a), h = s / sqrt(a); the extra square prior has the given scale, sqrt(s_k s_{k+1}).
+    w = s sqrt(a), h = s / sqrt(a); the extra square prior has the scale sqrt(s_k s_{k+1}).
 
     Args:
-        scale: s_k.
-        extra_scale: of the extra square prior; ``None`` for none.
-        aspect_ratios: the ratios a.
-        flip: give 1/a for each a too.
+        scale: Scale s_k of the level.
+        extra_scale: Scale of the extra square prior, ``None`` for no such prior.
+        aspect_ratios: Aspect ratios a.
+        flip: Whether each ratio a also gives a prior of ratio 1/a.
 
     Returns:
-        In the order of the original release: the square, the extra square, then for each aspect ratio a its prior and,
-        with ``flip``, the one of 1/a.
+        (width, height) of each prior in the order of the original release: the square, the extra square, then for each
+        aspect ratio a its prior and, with ``flip``, the one of 1/a.
     """
     shapes = [(scale, scale)]
     if extra_scale is not None:
@@ -61,13 +66,21 @@ def cell_shapes(
 
 
 def order_indices(order: str | Sequence[int], num_shapes: int, has_extra: bool) -> list[int]:
-    """Where each prior of a cell comes from, for weights that were trained with another order than the original release's.
+    """Return the permutation that puts the shapes of :func:`cell_shapes` into another order.
+
+    Weights that were trained with another order of the priors than the original release's need it.
 
     Args:
-        order: ``'ssd'`` keeps the order of :func:`cell_shapes`; ``'extra_last'`` moves the extra square prior to the
-            end; ``'tall_first'`` swaps each pair to (1/a, a); or the indices themselves.
-        num_shapes: number of priors of the cell.
-        has_extra: whether the second one is the extra square prior.
+        order: ``'ssd'`` keeps the order; ``'extra_last'`` moves the extra square prior to the end; ``'tall_first'``
+            swaps each pair to (1/a, a); a sequence of indices is the permutation itself.
+        num_shapes: Number of priors in a cell.
+        has_extra: Whether the second one is the extra square prior.
+
+    Returns:
+        For each prior of the cell, its index in the order of :func:`cell_shapes`.
+
+    Raises:
+        ValueError: ``order`` is neither a known name nor a permutation of the indices.
     """
     head = 1 + has_extra
     if order == 'ssd':
@@ -91,19 +104,23 @@ def grid_of_priors(
     clip_size: tuple[float, float] | None = None,
     clip: str | None = None,
 ) -> Tensor:
-    """Priors of one level at the centre of every cell.
+    """Return the priors of one level, placed at the center of every cell.
 
     Args:
         shapes: ``(A, 2)`` widths and heights in pixels.
         featmap_size: (height, width) of the feature map in cells.
-        step: (x, y) pixels from one cell to the next: image side / cells for ((i + .5)/f), or the original release's
-            step for (i + .5) * step.
-        clip_size: (width, height) of the image in pixels, needed with ``clip``.
-        clip: ``'corners'`` cuts priors at the border as the original release can; ``'centers'`` limits centre and size
-            to the image; ``'sizes'`` limits the size alone, as torchvision does; ``None`` leaves them.
+        step: (x, y) distance between cells in pixels: image side / cells for centers at ((i + .5)/f), or the step of
+            the original release for centers at (i + .5) * step.
+        clip_size: (width, height) of the image in pixels, required with ``clip``.
+        clip: ``'corners'`` clips priors at the border, an option of the original release; ``'centers'`` clamps center
+            and size to the image; ``'sizes'`` clamps the size alone, as torchvision does; ``None`` leaves priors as
+            they are.
 
     Returns:
-        ``(H * W * A, 4)`` corner form in pixels, in the order rows, columns, priors of the cell.
+        ``(H * W * A, 4)`` xyxy in pixels, in the order: rows, columns, priors of the cell.
+
+    Raises:
+        ValueError: ``clip`` is set without ``clip_size``.
     """
     height, width = featmap_size
     x = (torch.arange(width, dtype=shapes.dtype, device=shapes.device) + 0.5) * step[0]
@@ -111,12 +128,14 @@ def grid_of_priors(
     centers = torch.stack(torch.meshgrid(y, x, indexing='ij')[::-1], dim=-1)  # (H, W, 2)
     num = len(shapes)
     centers = centers[:, :, None].expand(-1, -1, num, -1)  # (H, W, A, 2)
-    priors = centers_to_corners(torch.cat([centers, shapes.expand(height, width, -1, -1)], dim=-1)).reshape(-1, 4)
+    priors = cxcywh_to_xyxy(torch.cat([centers, shapes.expand(height, width, -1, -1)], dim=-1)).reshape(-1, 4)
     if clip is None:
         return priors
+    if clip_size is None:
+        raise ValueError(f'clip={clip!r} needs clip_size, the size of the image to clip to')
     limits = torch.tensor([*clip_size, *clip_size], dtype=shapes.dtype, device=shapes.device)
     if clip in ('centers', 'sizes'):
         if clip == 'sizes':
             limits[:2] = torch.inf
-        return centers_to_corners(torch.minimum(corners_to_centers(priors).clamp(min=0), limits))
+        return cxcywh_to_xyxy(torch.minimum(xyxy_to_cxcywh(priors).clamp(min=0), limits))
     return torch.minimum(priors.clamp(min=0), limits)

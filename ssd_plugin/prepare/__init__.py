@@ -1,1 +1,1 @@
-"""Datasets to train on: downloads of the public ones, and drawn shapes."""
+"""Preparation of datasets to train on: downloads of public ones, and drawn shapes."""

@@ -1,4 +1,4 @@
-"""Getting the public data sets: download with resume, check, unpack, verify."""
+"""Download of public datasets: resumable, checked by MD5 sum, unpacked and verified."""
 
 import json
 import shutil
@@ -6,26 +6,28 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ssd_plugin.files import md5_of
+from ssd_plugin.errors import UserError
+from ssd_plugin.files import CHUNK, md5_of
 
-CHUNK = 1 << 20
 VOC_URL = 'https://thor.robots.ox.ac.uk/pascal/VOC'
 COCO_URL = 'http://images.cocodataset.org'
 
 
-class DataError(Exception):
-    """A data set that could not be had or is not whole; the message says what and what to do."""
-
-
 @dataclass(frozen=True)
 class Archive:
-    """A file to download: where from, its MD5 sum, and the folder it unpacks to, below the data set's."""
+    """File to download.
+
+    Attributes:
+        url: Address of the file.
+        md5: MD5 sum of the file, as hexadecimal digits.
+        into: Folder to unpack to, relative to the folder of the dataset.
+    """
 
     url: str
     md5: str
@@ -33,21 +35,26 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """File name."""
+        """File name without its address."""
         return self.url.rsplit('/', 1)[-1]
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """A public data set: its archives, its folder, and what must be there in the end."""
+    """Public dataset.
+
+    Attributes:
+        folder: Folder of the dataset, relative to the root of all datasets.
+        archives: Files to download.
+        contents: (file, number): lists of image ids or COCO annotations, and the number of images that each lists.
+    """
 
     folder: str
     archives: tuple[Archive, ...]
-    # (list of image ids or annotation, number of images in it)
     contents: tuple[tuple[str, int], ...]
 
 
-# Sums as published with torchvision (datasets/voc.py) and, for COCO, in the check lists of several training suites.
+# MD5 sums as published with torchvision (datasets/voc.py) and, for COCO, in the checksum lists of several projects.
 SOURCES = {
     'voc2007': DataSource(
         'VOCdevkit',
@@ -75,59 +82,70 @@ SOURCES = {
 
 
 def mirrored(source: DataSource, address: str) -> DataSource:
-    """The same data set from another server, which has the archives side by side."""
+    """Return a dataset with the addresses of another server.
+
+    Args:
+        source: The dataset.
+        address: Address of the folder that has all archives of the dataset.
+    """
     return replace(source, archives=tuple(replace(a, url=f'{address.rstrip("/")}/{a.name}') for a in source.archives))
 
 
 def prepare(
-    source: DataSource, root: Path, keep_archives: bool = False, attempts: int = 5, say: Callable[[str], None] = print
+    source: DataSource, root: Path, keep_archives: bool = False, attempts: int = 5, log: Callable[[str], None] = print
 ) -> Path:
-    """Make a data set complete below ``root``: what is there is verified and kept, the rest is downloaded.
+    """Download and unpack a dataset unless it is already complete.
 
     Args:
-        source: of :data:`SOURCES`.
-        root: folder of all data sets.
-        keep_archives: leave the downloaded files there.
-        attempts: tries at a download before giving up; each goes on where the last one ended.
-        say: told what happens.
+        source: One of :data:`SOURCES`.
+        root: Folder of all datasets.
+        keep_archives: Whether the downloaded archives are kept after unpacking.
+        attempts: Number of attempts per download. Each resumes where the last one ended.
+        log: Receives messages about the progress.
 
     Returns:
-        The data set's folder.
+        The folder of the dataset.
 
     Raises:
-        DataError: a download fails, a sum does not match, or files are missing in the end.
+        UserError: A download fails, an MD5 sum does not match, or files are missing after unpacking.
     """
     folder = root / source.folder
     if not missing_files(source, folder):
-        say(f'{folder} is complete')
+        log(f'{folder} is complete')
         return folder
     downloads = root / 'downloads'
     downloads.mkdir(parents=True, exist_ok=True)
     for archive in source.archives:
         path = downloads / archive.name
-        fetch(archive, path, attempts, say)
-        say(f'unpacking {archive.name}')
+        fetch(archive, path, attempts, log)
+        log(f'unpacking {archive.name}')
         unpack(path, folder / archive.into)
     problems = missing_files(source, folder)
     if problems:
-        raise DataError(f'{folder} is not complete after unpacking: ' + '; '.join(problems))
+        raise UserError(f'{folder} is incomplete after unpacking: ' + '; '.join(problems))
     if not keep_archives:
         for archive in source.archives:
             (downloads / archive.name).unlink()
-    say(f'{folder} is complete')
+    log(f'{folder} is complete')
     return folder
 
 
-def fetch(archive: Archive, path: Path, attempts: int = 5, say: Callable[[str], None] = print) -> None:
-    """Download a file, going on where an earlier try ended, and check its sum.
+def fetch(archive: Archive, path: Path, attempts: int = 5, log: Callable[[str], None] = print) -> None:
+    """Download a file, resuming an earlier download, and check its MD5 sum.
 
-    The file has its name only when it is whole; until then it is ``NAME.part``.
+    Until the file is complete, it is called ``NAME.part``.
+
+    Args:
+        archive: The file.
+        path: Where to put it.
+        attempts: Number of attempts. Each resumes where the last one ended.
+        log: Receives messages about the progress.
 
     Raises:
-        DataError: no try succeeded, or the sum does not match (the file is then removed).
+        UserError: All attempts failed, or the MD5 sum does not match, in which case the file is removed.
     """
     if path.exists() and md5_of(path) == archive.md5:
-        say(f'{path} is there already')
+        log(f'{path} is already complete')
         return
     part = path.with_name(path.name + '.part')
     for attempt in range(1, attempts + 1):
@@ -136,33 +154,39 @@ def fetch(archive: Archive, path: Path, attempts: int = 5, say: Callable[[str], 
             break
         except (OSError, EOFError) as error:
             have = part.stat().st_size if part.exists() else 0
-            say(f'download of {archive.url} broke off at {have / 1e6:.1f} MB (try {attempt} of {attempts}): {error}')
+            log(f'{archive.url} was interrupted at {have / 1e6:.1f} MB (attempt {attempt} of {attempts}): {error}')
             if attempt == attempts:
-                raise DataError(
-                    f'{archive.url} could not be downloaded. Run the same command again to go on at '
+                raise UserError(
+                    f'{archive.url} could not be downloaded. Run the same command again to resume at '
                     f'{have / 1e6:.1f} MB, or put the file at {path} yourself'
                 ) from error
     found = md5_of(part)
     if found != archive.md5:
         part.unlink()
-        raise DataError(
-            f'{archive.url} has the MD5 sum {found}, not {archive.md5}; it was removed. Run the same command again'
+        raise UserError(
+            f'{archive.url} has the MD5 sum {found} instead of {archive.md5}; the download was removed. Run the same '
+            'command again'
         )
     part.rename(path)
 
 
 def _download(url: str, part: Path) -> None:
-    """Append to ``part`` what it lacks of ``url``. Raises EOFError where the connection ends too early."""
+    """Append to ``part`` what it lacks of ``url``.
+
+    Raises:
+        EOFError: The connection ended too early.
+        OSError: The connection failed, or the file cannot be written.
+    """
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={'Range': f'bytes={have}-'} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
-        if have and error.code == 416:  # nothing is left to send: the sum decides
+        if have and error.code == 416:  # the part has the full length; its MD5 sum is checked next
             return
         raise
     with response:
-        if response.status != 206:  # the server does not resume
+        if response.status != 206:  # the server does not support resuming
             have = 0
         total = have + int(response.headers.get('Content-Length', 0))
         bar = tqdm(total=total or None, initial=have, unit='B', unit_scale=True, desc=part.stem, disable=None)
@@ -172,32 +196,42 @@ def _download(url: str, part: Path) -> None:
                 have += len(chunk)
                 bar.update(len(chunk))
     if have < total:
-        raise EOFError(f'{total - have} bytes are still missing')
+        raise EOFError(f'{total - have} bytes are missing')
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack a tar or zip file. It is unpacked beside ``folder`` first, so that nothing half-unpacked is taken for whole."""
+    """Unpack a tar or zip file.
+
+    It is unpacked to a temporary folder first, so that an incomplete result is never taken for a complete one.
+
+    Args:
+        path: The archive.
+        folder: Folder to unpack to; files in it are kept or overwritten.
+
+    Raises:
+        UserError: The archive is damaged, or would write outside the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f'.unpacking-{path.stem}'
-    shutil.rmtree(beside, ignore_errors=True)
+    unpacked = folder / f'.unpacking-{path.stem}'
+    shutil.rmtree(unpacked, ignore_errors=True)
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                archive.extractall(beside)
-        elif not hasattr(tarfile, 'data_filter'):
-            raise DataError(f'this Python cannot unpack {path} safely. Remedy: Python 3.10.12, 3.11.4 or newer')
+                archive.extractall(unpacked)
+        elif not hasattr(tarfile, 'data_filter'):  # the documented check for safe unpacking, which old Pythons lack
+            raise UserError(f'this Python cannot unpack {path} safely. Use Python 3.10.12, 3.11.4 or newer')
         else:
             with tarfile.open(path) as archive:
-                archive.extractall(beside, filter='data')
-        _merge(beside, folder)
+                archive.extractall(unpacked, filter='data')
+        _merge(unpacked, folder)
     except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise DataError(f'{path} could not be unpacked to {folder}: {error}') from error
+        raise UserError(f'{path} could not be unpacked to {folder}: {error}') from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(unpacked, ignore_errors=True)
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Move a tree into another; VOC's archives share folders."""
+    """Move a tree of folders into another one, as the archives of VOC have folders in common."""
     for item in source.iterdir():
         destination = target / item.name
         if item.is_dir() and destination.is_dir():
@@ -207,7 +241,12 @@ def _merge(source: Path, target: Path) -> None:
 
 
 def missing_files(source: DataSource, folder: Path) -> list[str]:
-    """What a data set lacks, one text for each list of images; empty when it is complete."""
+    """Return what a dataset lacks, as texts; empty if it is complete.
+
+    Args:
+        source: The dataset.
+        folder: Folder of the dataset.
+    """
     problems = []
     for name, expected in source.contents:
         path = folder / name
@@ -220,20 +259,22 @@ def missing_files(source: DataSource, folder: Path) -> list[str]:
             problems.append(f'{path} cannot be read: {error}')
             continue
         if len(files) != expected:
-            problems.append(f'{path} lists {len(files)} images, not {expected}')
+            problems.append(f'{path} lists {len(files)} images instead of {expected}')
         absent = [file for group in files for file in group if not file.is_file()]
         if absent:
-            problems.append(f'{len(absent)} file(s) that {path} lists are missing, the first is {absent[0]}')
+            problems.append(f'{len(absent)} file(s) listed in {path} are missing, the first is {absent[0]}')
     return problems
 
 
-def _voc_files(path: Path) -> list[Sequence[Path]]:
+def _voc_files(path: Path) -> list[tuple[Path, ...]]:
+    """Return the image and annotation of each id in a list of VOC."""
     year = path.parents[2]
     return [
         (year / 'JPEGImages' / f'{name}.jpg', year / 'Annotations' / f'{name}.xml') for name in path.read_text().split()
     ]
 
 
-def _coco_files(path: Path) -> list[Sequence[Path]]:
+def _coco_files(path: Path) -> list[tuple[Path, ...]]:
+    """Return the image of each entry of a COCO annotation."""
     images = path.parents[1] / path.stem.removeprefix('instances_')
     return [(images / image['file_name'],) for image in json.loads(path.read_text())['images']]

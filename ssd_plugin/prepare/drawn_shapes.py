@@ -1,7 +1,7 @@
-"""A data set that is drawn: shapes over textured backgrounds, in VOC layout and as COCO JSON from the same boxes.
+"""Drawn dataset: shapes over textured backgrounds, in VOC layout and as COCO JSON of the same boxes.
 
-For trying the whole path without any data. What tells the classes apart is their outline only: colours, textures, sizes and
-angles are drawn from the same distributions, and lines, arcs and specks lie behind and above the shapes.
+Training, evaluation and detection can be tried on it without a download. Classes differ in their outline alone: colors,
+textures, sizes and angles have the same distributions, and lines, arcs and specks lie behind and above the shapes.
 """
 
 import json
@@ -15,34 +15,46 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ssd_plugin.files import folder_written_atomically
+
 CLASSES = ('circle', 'square', 'triangle', 'star')
-# Sides of the shapes, as shares of the image's height.
+# Sides of the shapes, as fractions of the height of the image.
 SIZE_RANGE = (0.08, 0.6)
-# A shape is left out when it and another would share more than this of the smaller of the two.
+# A shape is skipped if its intersection with another one exceeds this fraction of the smaller of the two.
 MAX_HIDDEN = 0.25
 
 
 @dataclass
 class Shape:
-    """A drawn object: class index and tight box (x1, y1, x2, y2) in pixels, the far corner exclusive."""
+    """Drawn object.
+
+    Attributes:
+        label: Index of the class.
+        box: Tight box (x1, y1, x2, y2) in pixels, the far corner exclusive.
+    """
 
     label: int
     box: tuple[int, int, int, int]
 
 
 def draw_dataset(folder: Path, splits: dict[str, int], image_size: tuple[int, int] = (320, 240), seed: int = 0) -> None:
-    """Draw a data set: ``JPEGImages``, ``Annotations``, ``ImageSets/Main/SPLIT.txt`` and ``instances_SPLIT.json``.
+    """Draw a dataset: ``JPEGImages``, ``Annotations``, ``ImageSets/Main/SPLIT.txt`` and ``instances_SPLIT.json``.
 
     Args:
-        folder: to be made; an unfinished one from before is replaced.
-        splits: number of images of each split.
+        folder: Folder to write. One that exists is replaced once the new one is complete.
+        splits: Number of images in each split.
         image_size: (width, height) in pixels.
-        seed: the same seed draws the same data set.
+        seed: Random seed; the same seed draws the same dataset.
     """
-    unfinished = folder.with_name(folder.name + '.unfinished')
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with folder_written_atomically(folder) as part:
+        _draw_splits(part, splits, image_size, seed)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _draw_splits(folder: Path, splits: dict[str, int], image_size: tuple[int, int], seed: int) -> None:
+    """Draw the images and annotations of all splits into an empty folder."""
     for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        (unfinished / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
     number = 0
     for split, count in splits.items():
         names, coco = [], _empty_coco()
@@ -50,38 +62,35 @@ def draw_dataset(folder: Path, splits: dict[str, int], image_size: tuple[int, in
             number += 1
             name = f'{number:06d}'
             image, shapes = draw_image(np.random.default_rng((seed, number)), image_size)
-            cv2.imwrite(str(unfinished / 'JPEGImages' / f'{name}.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
-            _voc_annotation(name, image.shape, shapes).write(unfinished / 'Annotations' / f'{name}.xml')
+            cv2.imwrite(str(folder / 'JPEGImages' / f'{name}.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+            _voc_annotation(name, image.shape, shapes).write(folder / 'Annotations' / f'{name}.xml')
             _add_to_coco(coco, number, name, image.shape, shapes)
             names.append(name)
-        (unfinished / 'ImageSets/Main' / f'{split}.txt').write_text('\n'.join(names) + '\n')
-        (unfinished / f'instances_{split}.json').write_text(json.dumps(coco))
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+        (folder / 'ImageSets/Main' / f'{split}.txt').write_text('\n'.join(names) + '\n')
+        (folder / f'instances_{split}.json').write_text(json.dumps(coco))
 
 
 def draw_image(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, list[Shape]]:
-    """One image.
+    """Draw one image.
 
     Args:
-        rng: source of everything random in it.
+        rng: Random generator.
         size: (width, height) in pixels.
 
     Returns:
         BGR image ``(H, W, 3)`` uint8, and its shapes.
     """
-    width, height = size
     image = _texture(rng, size, contrast=60)
     for _ in range(rng.integers(4, 14)):
         _clutter(rng, image)
     placed = list(_place(rng, size))
     for _, mask in placed:
         texture = _texture(rng, size, contrast=30)
-        _stand_out(rng, image, texture, mask > 127)
+        _stand_out(image, texture, mask > 127)
         alpha = mask[..., None].astype(np.float32) / 255
         image[:] = (texture * alpha + image * (1 - alpha)).round()
     for _ in range(rng.integers(0, 4)):
-        cv2.line(image, *_points(rng, size, 2), _colour(rng), 1, cv2.LINE_AA)
+        cv2.line(image, _point(rng, size), _point(rng, size), _color(rng), 1, cv2.LINE_AA)
     shapes = []
     for label, mask in placed:
         x, y, w, h = cv2.boundingRect((mask > 127).astype(np.uint8))
@@ -90,9 +99,9 @@ def draw_image(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndar
 
 
 def _place(rng: np.random.Generator, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Classes and masks, as of :func:`_mask`, of shapes that do not hide each other too much, the back one first."""
+    """Yield the class and the mask (:func:`_mask`) of shapes that hide little of each other, from back to front."""
     width, height = size
-    covers = []
+    covers: list[np.ndarray] = []
     for _ in range(rng.integers(2, 10)):
         label = int(rng.integers(len(CLASSES)))
         side = height * SIZE_RANGE[0] * (SIZE_RANGE[1] / SIZE_RANGE[0]) ** rng.random()
@@ -101,14 +110,14 @@ def _place(rng: np.random.Generator, size: tuple[int, int]) -> Iterator[tuple[in
         mask = _mask(outline, size)
         cover = mask > 127
         hidden = [(cover & other).sum() / max(min(other.sum(), cover.sum()), 1) for other in covers]
-        if cover.sum() < 30 or any(share > MAX_HIDDEN for share in hidden):
+        if cover.sum() < 30 or any(fraction > MAX_HIDDEN for fraction in hidden):
             continue
         covers.append(cover)
         yield label, mask
 
 
 def _outline(rng: np.random.Generator, name: str) -> np.ndarray:
-    """Corners of a shape of radius 1 around 0, turned and stretched a little."""
+    """Return the corners ``(N, 2)`` of a shape of radius 1 around 0, randomly rotated and slightly stretched."""
     corners = {'circle': 40, 'square': 4, 'triangle': 3, 'star': 10}[name]
     angles = np.arange(corners) * 2 * np.pi / corners + rng.uniform(0, 2 * np.pi)
     radius = np.where(np.arange(corners) % 2, 0.45, 1.0) if name == 'star' else 1.0
@@ -117,22 +126,28 @@ def _outline(rng: np.random.Generator, name: str) -> np.ndarray:
 
 
 def _mask(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Coverage 0..255 of the pixels by an outline, ``(H, W)`` uint8."""
+    """Return how much of each pixel an outline covers, ``(H, W)`` uint8, 255 for all of it."""
     mask = np.zeros(size[::-1], np.uint8)
     cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
     return mask
 
 
 def _texture(rng: np.random.Generator, size: tuple[int, int], contrast: float) -> np.ndarray:
-    """A colour with coarse and fine noise, ``(H, W, 3)`` uint8."""
+    """Return a random color with coarse and fine noise, ``(H, W, 3)`` uint8."""
     coarse = rng.normal(0, contrast / 2, (*rng.integers(2, 9, 2), 3)).astype(np.float32)
     fine = rng.normal(0, contrast / 6, (size[1], size[0], 1)).astype(np.float32)
     texture = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC) + fine + rng.uniform(30, 225, 3)
     return np.clip(texture, 0, 255).astype(np.uint8)
 
 
-def _stand_out(rng: np.random.Generator, image: np.ndarray, texture: np.ndarray, inside: np.ndarray) -> None:
-    """Shift a texture's brightness until it differs from what it covers: an invisible shape cannot be found."""
+def _stand_out(image: np.ndarray, texture: np.ndarray, inside: np.ndarray) -> None:
+    """Shift the brightness of a texture until it differs from what it covers, so that no shape is invisible.
+
+    Args:
+        image: Image ``(H, W, 3)`` that the shape is drawn on.
+        texture: Texture ``(H, W, 3)`` of the shape, modified in place.
+        inside: Pixels ``(H, W)`` bool of the shape.
+    """
     gap = texture[inside].mean() - image[inside].mean()
     if abs(gap) < 45:
         shift = (45 - abs(gap)) * (1 if gap >= 0 else -1)
@@ -140,39 +155,47 @@ def _stand_out(rng: np.random.Generator, image: np.ndarray, texture: np.ndarray,
 
 
 def _clutter(rng: np.random.Generator, image: np.ndarray) -> None:
-    """A line, an arc or a speck."""
-    size = image.shape[1::-1]
+    """Draw a random line, arc or speck into an image."""
+    size = image.shape[1], image.shape[0]
     kind = rng.integers(3)
     if kind == 0:
-        cv2.line(image, *_points(rng, size, 2), _colour(rng), int(rng.integers(1, 4)), cv2.LINE_AA)
+        cv2.line(image, _point(rng, size), _point(rng, size), _color(rng), int(rng.integers(1, 4)), cv2.LINE_AA)
     elif kind == 1:
-        axes = tuple(int(v) for v in rng.integers(8, 60, 2))
+        axes = _pair(rng.integers(8, 60, 2))
         start = int(rng.integers(0, 360))
         cv2.ellipse(
             image,
-            *_points(rng, size, 1),
+            _point(rng, size),
             axes,
             int(rng.integers(0, 180)),
             start,
             start + int(rng.integers(30, 160)),
-            _colour(rng),
+            _color(rng),
             int(rng.integers(1, 4)),
             cv2.LINE_AA,
         )
     else:
-        cv2.circle(image, *_points(rng, size, 1), int(rng.integers(1, 4)), _colour(rng), -1, cv2.LINE_AA)
+        cv2.circle(image, _point(rng, size), int(rng.integers(1, 4)), _color(rng), -1, cv2.LINE_AA)
 
 
-def _points(rng: np.random.Generator, size: tuple[int, int], count: int) -> list[tuple[int, int]]:
-    return [tuple(int(v) for v in rng.integers(0, size)) for _ in range(count)]
+def _point(rng: np.random.Generator, size: tuple[int, int]) -> tuple[int, int]:
+    """Return a random (x, y) inside an image."""
+    return _pair(rng.integers(0, size))
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, ...]:
+def _pair(values: np.ndarray) -> tuple[int, int]:
+    """Return two integers as Python's, which is what OpenCV takes."""
+    x, y = values.tolist()
+    return x, y
+
+
+def _color(rng: np.random.Generator) -> tuple[int, ...]:
+    """Return a random BGR color."""
     return tuple(int(v) for v in rng.integers(20, 236, 3))
 
 
 def _voc_annotation(name: str, image_shape: tuple[int, ...], shapes: list[Shape]) -> ET.ElementTree:
-    """VOC's XML: corners count pixels from 1, the far one inclusive."""
+    """Return an annotation in VOC's XML, where corners count pixels from 1 and the far one is inclusive."""
     root = ET.Element('annotation')
     ET.SubElement(root, 'filename').text = f'{name}.jpg'
     size = ET.SubElement(root, 'size')
@@ -189,11 +212,15 @@ def _voc_annotation(name: str, image_shape: tuple[int, ...], shapes: list[Shape]
     return ET.ElementTree(root)
 
 
-def _empty_coco() -> dict:
+def _empty_coco() -> dict[str, list[dict]]:
+    """Return a COCO annotation without images."""
     return dict(images=[], annotations=[], categories=[dict(id=i + 1, name=name) for i, name in enumerate(CLASSES)])
 
 
-def _add_to_coco(coco: dict, number: int, name: str, image_shape: tuple[int, ...], shapes: list[Shape]) -> None:
+def _add_to_coco(
+    coco: dict[str, list[dict]], number: int, name: str, image_shape: tuple[int, ...], shapes: list[Shape]
+) -> None:
+    """Append an image and its shapes to a COCO annotation."""
     coco['images'].append(dict(id=number, file_name=f'{name}.jpg', height=image_shape[0], width=image_shape[1]))
     for shape in shapes:
         x1, y1, x2, y2 = shape.box

@@ -12,7 +12,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import InstanceData
 from torch import nn
 
-from ssd_plugin.ops.boxes import corners_to_centers
+from ssd_plugin.ops.boxes import xyxy_to_cxcywh
 from ssd_plugin.ops.targets import GroundTruth
 from tests.support import CONFIGS, WHOLE_CONFIGS
 
@@ -123,7 +123,7 @@ def test_tutorial_clips_priors_in_centre_form_and_initializes_by_xavier():
     cfg = config('ssd300_tutorial_voc.py')
     detector = detector_of(cfg)
     generator = detector.bbox_head.prior_generator
-    priors = corners_to_centers(torch.cat(generator.grid_priors(generator.featmap_sizes, device='cpu')))
+    priors = xyxy_to_cxcywh(torch.cat(generator.grid_priors(generator.featmap_sizes, device='cpu')))
     # Centre and size within the image; corners of large priors at the border are not.
     assert priors.shape == (8732, 4) and priors.min() >= 0 and priors.max() <= 300 + 1e-3
     assert (priors[:, 0] - priors[:, 2] / 2).min() < -10

@@ -1,4 +1,4 @@
-"""What the parity tests share: random weights with live signals, conversion into a detector, and its outputs for all priors."""
+"""Helpers of the parity tests: random weights, conversion into a detector, and its outputs for all priors."""
 
 import math
 from types import SimpleNamespace
@@ -13,9 +13,11 @@ from ssd_plugin.interop import convert_checkpoint
 from ssd_plugin.ops.levels import flatten_levels
 
 
-def randomise(model: nn.Module, forward) -> None:
-    """Random weights, and random batch-norm statistics around those of the data that ``forward`` shows, so that signals neither
-    fade nor explode."""
+def randomize(model: nn.Module, forward) -> None:
+    """Set random weights, and random batch-norm statistics around those of the data in ``forward``.
+
+    Activations then neither vanish nor explode.
+    """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -39,7 +41,10 @@ def randomise(model: nn.Module, forward) -> None:
 
 
 def calibrate(layers: list[nn.Conv2d], deviation: float, forward) -> None:
-    """Scale prediction layers so that their outputs have the deviation: scores of every height, boxes near their priors."""
+    """Scale prediction layers to outputs of a given standard deviation.
+
+    Scores then have all sizes, and boxes are near their priors.
+    """
     found = {}
     hooks = [layer.register_forward_hook(lambda module, _, out: found.update({module: out.std()})) for layer in layers]
     with torch.no_grad():
@@ -51,9 +56,10 @@ def calibrate(layers: list[nn.Conv2d], deviation: float, forward) -> None:
 
 
 def converted(state: dict, folder, **options):
-    """The detector of the config that a state dict is converted for, with the weights loaded strictly, and the conversion.
+    """Convert a state dict, and return the detector that it loads into strictly, and the conversion.
 
-    In the precision of the state dict: a deep random network multiplies the errors of single precision by more than is compared.
+    The detector has the precision of the state dict: a deep random network amplifies the errors of single precision
+    beyond the tolerances of the tests.
     """
     torch.save(state, folder / 'theirs.pth')
     found = convert_checkpoint(folder / 'theirs.pth', folder / 'ours.pth', **options)
@@ -70,15 +76,15 @@ def load(path, found):
     return detector
 
 
-def pictures(width: int, height: int, number: int = 2) -> torch.Tensor:
-    """Smooth random pictures, ``(number, 3, height, width)`` uint8, blue first as OpenCV reads them."""
+def random_images(width: int, height: int, number: int = 2) -> torch.Tensor:
+    """Return smooth random BGR images, ``(number, 3, height, width)`` uint8."""
     coarse = torch.rand(number, 3, math.ceil(height / 8), math.ceil(width / 8))
     return (255 * nn.functional.interpolate(coarse, (height, width), mode='bilinear')).round().to(torch.uint8)
 
 
 @torch.no_grad()
 def outputs(detector, images: torch.Tensor) -> SimpleNamespace:
-    """The prepared images, scores ``(B, P, classes)`` and boxes ``(B, P, 4)`` of all priors, and the detections of each image."""
+    """Return normalized images, scores ``(B, P, classes)`` and boxes ``(B, P, 4)`` of all priors, and detections."""
     samples = [DetDataSample(metainfo=dict(img_shape=tuple(images.shape[-2:]))) for _ in images]
     data = detector.data_preprocessor(dict(inputs=list(images), data_samples=samples))
     head = detector.bbox_head
@@ -93,7 +99,7 @@ def outputs(detector, images: torch.Tensor) -> SimpleNamespace:
 
 
 def assert_same_detections(found, boxes, scores, labels) -> None:
-    """Same number, order and labels; equal boxes and scores."""
+    """Assert that detections have the same number, order and labels, and equal boxes and scores."""
     assert len(found) == len(scores) > 10
     torch.testing.assert_close(found.scores, scores, rtol=1e-4, atol=1e-6, check_dtype=False)
     assert torch.equal(found.labels, labels)

@@ -1,4 +1,4 @@
-"""Files that are not what they should be: one clear error each, nothing run, nothing written."""
+"""Damaged, foreign and malicious files: each ends in one clear error, runs nothing and writes nothing."""
 
 import io
 import os
@@ -23,7 +23,7 @@ from tests.support import run_tool_in
 
 @pytest.fixture(scope='module')
 def slim():
-    """A whole file of the smallest format: its names, with zeros."""
+    """Return a complete state dict of the smallest format, with zeros."""
     form = FORMATS['face-slim']
     theirs = {}
     with DefaultScope.overwrite_default_scope('mmdet'):
@@ -38,7 +38,7 @@ def slim():
 
 @pytest.fixture
 def refused(tmp_path):
-    """What is said of a file's content; nothing may be left beside it."""
+    """Return a function that gives the error for the content of a file, and asserts that nothing else was written."""
 
     def refuse(content, **options):
         source = tmp_path / 'source.pth'
@@ -67,27 +67,27 @@ def legacy(value) -> bytes:
     return file.getvalue()
 
 
-def test_a_whole_file_converts(slim, tmp_path):
+def test_a_complete_file_converts(slim, tmp_path):
     torch.save(slim, tmp_path / 'source.pth')
     assert convert_checkpoint(tmp_path / 'source.pth', tmp_path / 'target.pth').format == 'face-slim'
 
 
 @pytest.mark.parametrize('pack', [packed, legacy])
-@given(share=st.floats(0, 0.999))
+@given(fraction=st.floats(0, 0.999))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_truncated_files_are_refused(slim, refused, pack, share):
+def test_truncated_files_are_refused(slim, refused, pack, fraction):
     content = pack(slim)
-    assert 'damaged' in refused(content[: int(share * len(content))])
+    assert 'damaged' in refused(content[: int(fraction * len(content))])
 
 
 @pytest.mark.parametrize('pack', [packed, legacy])
 @pytest.mark.parametrize('whole_model', [False, True])
 @given(changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=10))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_changed_bytes_give_an_error_for_people_or_a_state_dict(tmp_path, pack, whole_model, changes):
+def test_changed_bytes_give_a_user_error_or_a_state_dict(tmp_path, pack, whole_model, changes):
     content = bytearray(pack({'a.weight': torch.randn(4, 4), 'b': torch.zeros(3)}))
-    for place, value in changes:
-        content[int(place * len(content))] = value
+    for position, value in changes:
+        content[int(position * len(content))] = value
     (tmp_path / 'source.pth').write_bytes(content)
     try:
         state, _ = read_checkpoint(tmp_path / 'source.pth', whole_model)
@@ -102,14 +102,14 @@ def test_changed_bytes_give_an_error_for_people_or_a_state_dict(tmp_path, pack, 
 def test_missing_renamed_and_reshaped_parameters_are_named(slim, refused, data):
     state = OrderedDict(slim)
     name = data.draw(st.sampled_from([name for name in slim if 'num_batches' not in name]))
-    fault = data.draw(st.sampled_from(['missing', 'renamed', 'shape', 'added']))
-    if fault == 'missing':
+    issue = data.draw(st.sampled_from(['missing', 'renamed', 'shape', 'added']))
+    if issue == 'missing':
         del state[name]
         expected = f'{name} (missing)'
-    elif fault == 'renamed':
+    elif issue == 'renamed':
         state['backbone9.' + name] = state.pop(name)
         expected = f'backbone9.{name} (unknown)'
-    elif fault == 'shape':
+    elif issue == 'shape':
         state[name] = torch.zeros(state[name].numel() + 1)
         expected = f'{name} (shape'
     else:
@@ -124,12 +124,12 @@ def test_files_of_two_formats_in_one_are_refused(slim, refused):
 
 
 def test_another_format_than_asked_for_is_refused(slim, refused):
-    message = refused(slim, format='ssd.pytorch')
+    message = refused(slim, source_format='ssd.pytorch')
     assert 'ssd.pytorch (amdegroot)' in message and 'base_net.0.0.weight (unknown)' in message
 
 
 class Attack:
-    """Unpickling it would make a folder."""
+    """Object whose unpickling would create a folder."""
 
     def __init__(self, path):
         self.path = path
@@ -200,7 +200,7 @@ def test_torchscript_is_named(refused, tmp_path_factory):
 @pytest.mark.parametrize(
     'target, message', [('nowhere/target.pth', 'no folder'), ('.', 'is a folder'), ('source.pth', 'the source itself')]
 )
-def test_targets_that_cannot_be_are_refused(slim, tmp_path, target, message):
+def test_targets_that_cannot_be_written_are_refused(slim, tmp_path, target, message):
     torch.save(slim, tmp_path / 'source.pth')
     before = (tmp_path / 'source.pth').read_bytes()
     with pytest.raises(UserError, match=message):
@@ -208,7 +208,7 @@ def test_targets_that_cannot_be_are_refused(slim, tmp_path, target, message):
     assert os.listdir(tmp_path) == ['source.pth'] and (tmp_path / 'source.pth').read_bytes() == before
 
 
-def test_a_target_that_was_there_stays_when_writing_fails(slim, tmp_path, monkeypatch):
+def test_an_existing_target_survives_a_failed_write(slim, tmp_path, monkeypatch):
     torch.save(slim, tmp_path / 'source.pth')
     (tmp_path / 'target.pth').write_text('precious')
 
@@ -222,7 +222,7 @@ def test_a_target_that_was_there_stays_when_writing_fails(slim, tmp_path, monkey
     assert (tmp_path / 'target.pth').read_text() == 'precious' and len(os.listdir(tmp_path)) == 2
 
 
-def test_the_tool_ends_in_one_line(tmp_path):
+def test_the_tool_reports_errors_in_one_line(tmp_path):
     (tmp_path / 'source.pth').write_bytes(b'nothing')
     for command in (('source.pth', 'target.pth'), ('nowhere.pth', 'target.pth')):
         result = run_tool_in(tmp_path, 'convert_checkpoint.py', *command)

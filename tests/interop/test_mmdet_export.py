@@ -5,7 +5,7 @@ from mmdet.registry import MODELS
 from ssd_plugin.configs import read_config
 from ssd_plugin.errors import UserError
 from ssd_plugin.interop import export_to_mmdet
-from tests.interop.parity import calibrate, converted, pictures, randomise
+from tests.interop.parity import calibrate, converted, random_images, randomize
 from tests.interop.test_mmdetection import samples, their_detector
 
 
@@ -13,9 +13,9 @@ def our_detector(config, **options):
     cfg = read_config(f'ssd_plugin::{config}', options)
     cfg.model.backbone.init_cfg = None
     detector = MODELS.build(cfg.model).eval()
-    images = pictures(*detector.bbox_head.prior_generator.input_size)
+    images = random_images(*detector.bbox_head.prior_generator.input_size)
     prepared = detector.data_preprocessor(dict(inputs=list(images)))['inputs']
-    randomise(detector, lambda: detector(prepared))
+    randomize(detector, lambda: detector(prepared))
     for levels, deviation in ((detector.bbox_head.cls_convs, 2.0), (detector.bbox_head.reg_convs, 1.0)):
         calibrate([level[-1] for level in levels], deviation, lambda: detector(prepared))
     return detector, images

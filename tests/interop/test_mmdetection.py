@@ -5,7 +5,7 @@ from mmdet.structures import DetDataSample
 from mmengine.hub import get_config
 from torch import nn
 
-from tests.interop.parity import assert_same_detections, calibrate, converted, outputs, pictures, randomise
+from tests.interop.parity import assert_same_detections, calibrate, converted, outputs, random_images, randomize
 
 
 def their_detector(config, num_classes=None):
@@ -15,9 +15,9 @@ def their_detector(config, num_classes=None):
         cfg.bbox_head.num_classes = num_classes
     detector = MODELS.build(cfg).eval()
     if cfg.neck.l2_norm_scale is not None:
-        # Its constructor leaves what was in memory.
+        # MMDetection's constructor leaves these weights uninitialized.
         nn.init.uniform_(detector.neck.l2_norm.weight, 10, 30)
-    # Its prediction reads an attribute that it does not set.
+    # MMDetection 3.3.0's SSD head reads this attribute during prediction, but does not set it.
     detector.bbox_head.loss_cls = None
     return detector
 
@@ -29,9 +29,9 @@ def samples(images):
 
 
 def with_live_signals(detector, size):
-    images = pictures(size, size)
-    many = detector.data_preprocessor(dict(inputs=list(pictures(size, size, 8))))['inputs']
-    randomise(detector, lambda: detector(many))
+    images = random_images(size, size)
+    many = detector.data_preprocessor(dict(inputs=list(random_images(size, size, 8))))['inputs']
+    randomize(detector, lambda: detector(many))
     head = detector.bbox_head
     for levels, deviation in ((head.cls_convs, 2.0), (head.reg_convs, 1.0)):
         calibrate([level[-1] for level in levels], deviation, lambda: detector(many[:2]))
@@ -68,7 +68,7 @@ def test_outputs_are_identical_and_detections_the_same(config, ours, size, tmp_p
         ('ssd/ssd512_coco.py', 'ssd512_mmdet_coco.py'),
     ],
 )
-def test_every_config_is_recognised(config, ours, tmp_path):
+def test_every_config_is_recognized(config, ours, tmp_path):
     theirs = their_detector(config)
     detector, found = converted(theirs.state_dict(), tmp_path)
     assert found.config == f'ssd_plugin::{ours}'

@@ -1,4 +1,4 @@
-"""Formats of implementations that are not installed: their documented names and shapes, and a plain forward written from them."""
+"""Formats of implementations that are not installed, tested against a plain forward of their documented layers."""
 
 from itertools import product
 from math import sqrt
@@ -8,19 +8,32 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import nms
 
-from tests.interop.parity import assert_same_detections, converted, outputs, pictures
+from tests.interop.parity import assert_same_detections, converted, outputs, random_images
 
 VGG = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33)
-VGG_NAMES = (
-    'conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3 conv6 '
-    'conv7'
-).split()
+VGG_NAMES = [
+    'conv1_1',
+    'conv1_2',
+    'conv2_1',
+    'conv2_2',
+    'conv3_1',
+    'conv3_2',
+    'conv3_3',
+    'conv4_1',
+    'conv4_2',
+    'conv4_3',
+    'conv5_1',
+    'conv5_2',
+    'conv5_3',
+    'conv6',
+    'conv7',
+]
 VGG_WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 LEVELS = ('conv4_3', 'conv7', 'conv8_2', 'conv9_2', 'conv10_2', 'conv11_2')
 
 
 class Weights(dict):
-    """A state dict that makes a layer's random parameters when the layer is first used, by name and shape."""
+    """State dict that creates the random parameters of a layer when the layer is first used."""
 
     def conv(self, name, x, out, kernel, bias=True, groups=1, **options):
         if f'{name}.weight' not in self:
@@ -42,7 +55,7 @@ class Weights(dict):
         return F.batch_norm(x, *(self[f'{name}.{part}'] for part in ('running_mean', 'running_var', 'weight', 'bias')))
 
     def head(self, name, x, out, deviation, layer=None):
-        """The last layer of a predictor, scaled for outputs of the deviation, in rows of ``values``."""
+        """Return the last layer of a predictor, scaled to outputs of the given standard deviation."""
         layer = layer or (lambda: self.conv(name, x, out, 3, padding=1))
         new = f'{name}.weight' not in self
         result = layer()
@@ -52,7 +65,7 @@ class Weights(dict):
         return result
 
     def length(self, name, x, shape):
-        """conv4_3 at length 1, times a factor a channel."""
+        """Return conv4_3 with L2 normalization, times a factor per channel."""
         if name not in self:
             self[name] = 10 + 20 * torch.rand(shape)
         return x / (x.pow(2).sum(dim=1, keepdim=True).sqrt() + 1e-10) * self[name].view(1, -1, 1, 1)
@@ -63,7 +76,7 @@ def rows(maps, values):
 
 
 def vgg(w, names, x):
-    """VGG-16 up to conv4_3 and up to conv7."""
+    """Return the outputs of conv4_3 and conv7 of VGG-16."""
     for k, (name, width) in enumerate(zip(names, VGG_WIDTHS)):
         if k in (2, 4, 7, 10):
             x = F.max_pool2d(x, 2, 2, ceil_mode=k == 7)
@@ -77,7 +90,10 @@ def vgg(w, names, x):
 
 
 def vgg_ssd(w, x, layers, extras, first, cls, reg, priors=(4, 6, 6, 6, 4, 4), outputs=21):
-    """SSD300: names of the layers, of extra layer (level, i) and of the predictors, and what conv4_3 goes through."""
+    """Return the logits and offsets of SSD300.
+
+    ``layers``, ``extras(level, i)``, ``cls`` and ``reg`` are the names of its layers; ``first`` normalizes conv4_3.
+    """
     conv4_3, x = vgg(w, layers, x)
     maps = [first(conv4_3), x]
     for level, (mid, out) in enumerate(((256, 512), (128, 256), (128, 256), (128, 256))):
@@ -154,7 +170,7 @@ def pytorch_ssd_mobilenet_v1(w, x):
 
 
 def inverted_residual(w, name, x, hidden, out, stride, tap=None):
-    """pytorch-ssd lists all layers of a block in one sequence."""
+    """Return the output of a block, whose layers pytorch-ssd has in one flat sequence."""
     k, start = 0, x
     if hidden != x.shape[1] or name.startswith('extras'):
         x = F.relu6(w.norm(f'{name}.1', w.conv(f'{name}.0', x, hidden, 1, bias=False)))
@@ -205,7 +221,7 @@ def pytorch_ssd_mobilenet_v2(w, x):
 
 
 def priors_by_size(size, maps, steps, sizes, ratios):
-    """ssd.pytorch's and pytorch-ssd's: centre form as a share of the image, clamped."""
+    """Return the priors of ssd.pytorch and pytorch-ssd: cxcywh as fractions of the image, clamped."""
     priors = []
     for f, step, (low, high), level in zip(maps, steps, sizes, ratios):
         for i, j in product(range(f), repeat=2):
@@ -248,7 +264,7 @@ MOBILENET_PRIORS = (
 CAFFE = ((123.0, 117.0, 104.0), (1.0, 1.0, 1.0))
 HALF = ((127.0,) * 3, (128.0,) * 3)
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-# name -> forward, priors, (means, deviations) for red, green, blue, best of a class before suppression, of an image after it, config
+# name -> forward, priors, (means, standard deviations) in RGB, top-k per class before NMS, per image after it, config
 CASES = {
     'ssd.pytorch': (ssd_pytorch, priors_by_size(*VGG_PRIORS), CAFFE, 200, None, 'ssd300_ssdpytorch_voc.py'),
     'tutorial': (tutorial, priors_of_the_tutorial(), IMAGENET, None, 200, 'ssd300_tutorial_voc.py'),
@@ -281,7 +297,7 @@ CASES = {
 
 
 def detect(scores, boxes, top_k, limit, score_threshold=0.01, max_overlap=0.45):
-    """One image, class by class: score, best, suppression; then the best of all."""
+    """Return the detections of an image: per class, threshold, top-k and NMS; then the best of all classes."""
     found = []
     for label in range(1, scores.shape[1]):
         index = (scores[:, label] > score_threshold).nonzero().flatten()
@@ -296,7 +312,7 @@ def detect(scores, boxes, top_k, limit, score_threshold=0.01, max_overlap=0.45):
 @pytest.mark.parametrize('name', CASES)
 def test_outputs_and_detections_are_those_of_a_plain_forward(name, tmp_path):
     forward, priors, (mean, std), top_k, limit, config = CASES[name]
-    images = pictures(300, 300, 2 if 'mobilenet' in name else 1)
+    images = random_images(300, 300, 2 if 'mobilenet' in name else 1)
     rgb = images.flip(1).double()
     prepared = (rgb - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     w = Weights()

@@ -3,11 +3,11 @@ import torch
 import torchvision
 from torch import nn
 
-from tests.interop.parity import assert_same_detections, calibrate, converted, outputs, pictures, randomise
+from tests.interop.parity import assert_same_detections, calibrate, converted, outputs, random_images, randomize
 
-# COCO's ids that no class has; torchvision's label is the id.
-LEFT_OUT = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
-LABELS = [index for index in range(1, 91) if index not in LEFT_OUT]
+# COCO's ids without a class; torchvision uses the ids as labels.
+UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+LABELS = [index for index in range(1, 91) if index not in UNUSED_IDS]
 MODELS = {
     'ssd300_vgg16': ('torchvision-ssd300', 'ssd_plugin::ssd300_torchvision_coco.py', 300),
     'ssdlite320_mobilenet_v3_large': ('torchvision-ssdlite320', 'ssd_plugin::ssdlite320_mobilenetv3_coco.py', 320),
@@ -16,8 +16,8 @@ MODELS = {
 
 def random_model(name, size, **options):
     model = getattr(torchvision.models.detection, name)(weights=None, weights_backbone=None, **options).eval()
-    images = pictures(size, size)
-    randomise(model, lambda: model([image.flip(0) / 255 for image in pictures(size, size, 8)]))
+    images = random_images(size, size)
+    randomize(model, lambda: model([image.flip(0) / 255 for image in random_images(size, size, 8)]))
     rgb = [image.flip(0) / 255 for image in images]
     if name.startswith('ssdlite'):
         model.double()
@@ -32,7 +32,7 @@ def random_model(name, size, **options):
 
 @torch.no_grad()
 def their_outputs(model, rgb):
-    """Scores and decoded boxes of all priors by torchvision's own parts."""
+    """Return the normalized images, scores and decoded boxes of all priors, computed by torchvision's own modules."""
     images, _ = model.transform(rgb)
     features = list(model.backbone(images.tensors).values())
     head = model.head(features)
@@ -45,17 +45,17 @@ def their_outputs(model, rgb):
 
 @pytest.mark.parametrize('name', MODELS)
 def test_outputs_and_detections_are_torchvisions(name, tmp_path):
-    format, config, size = MODELS[name]
+    source_format, config, size = MODELS[name]
     model, images, rgb = random_model(name, size)
     detector, found = converted(model.state_dict(), tmp_path)
-    assert (found.format, found.config, found.options, len(found.classes)) == (format, config, {}, 80)
+    assert (found.format, found.config, found.options, len(found.classes)) == (source_format, config, {}, 80)
     ours = outputs(detector, images)
     inputs, scores, boxes = their_outputs(model, rgb)
     torch.testing.assert_close(ours.inputs, inputs, rtol=1e-4, atol=1e-4, check_dtype=False)
     torch.testing.assert_close(ours.scores, scores[..., LABELS], rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(ours.boxes, boxes, rtol=1e-4, atol=1e-2, check_dtype=False)
-    # torchvision also detects the ids without a class, which random weights do not avoid. Suppression is by class: without them,
-    # the others are the same.
+    # With random weights, torchvision also detects ids without a class. NMS is per class, so dropping them leaves the
+    # other detections as they are.
     most, model.detections_per_img = model.detections_per_img, 10**6
     for mine, theirs in zip(ours.detections, model(rgb)):
         real = torch.isin(theirs['labels'], torch.tensor(LABELS))

@@ -51,7 +51,7 @@ def test_layers_that_do_not_exist_are_refused(options):
 
 @pytest.fixture(scope='module')
 def vgg16_state():
-    """Every parameter of torchvision's VGG-16 by name and shape; the large ones count up, which shows which rows are kept."""
+    """Return the parameters of torchvision's VGG-16; the large ones count up, which shows which rows are kept."""
     state, channels, index = {}, 3, 0
     for width in (64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'M', 512, 512, 512, 'M', 512, 512, 512, 'M'):
         if width == 'M':

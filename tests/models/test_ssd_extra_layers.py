@@ -43,7 +43,7 @@ def test_l2_norm_starts_at_its_scale_and_has_length_scale():
     torch.testing.assert_close(out.norm(dim=1), torch.full((1, 3, 3), 20.0))
 
 
-def test_l2_norm_of_nothing_is_nothing_with_a_finite_gradient():
+def test_l2_norm_of_zeros_is_zero_with_a_finite_gradient():
     x = torch.zeros(1, 4, 2, 2, requires_grad=True)
     L2Norm(4)(x).sum().backward()
     assert x.grad.isfinite().all()

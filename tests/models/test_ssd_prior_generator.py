@@ -47,7 +47,7 @@ def test_numbers_of_priors(name, featmaps, per_cell, total):
 def test_ssd300_rows_computed_by_hand():
     priors = centers(grid(of_config('ssd300_voc.py')))
     root = math.sqrt(2)
-    # First cell of conv4_3: centre .5 * 8, sizes 30, sqrt(30 * 60), ratio 2 and 1/2.
+    # First cell of conv4_3: center .5 * 8, sizes 30, sqrt(30 * 60), ratio 2 and 1/2.
     first = [
         [4, 4, 30, 30],
         [4, 4, math.sqrt(1800), math.sqrt(1800)],
@@ -55,12 +55,12 @@ def test_ssd300_rows_computed_by_hand():
         [4, 4, 30 / root, 30 * root],
     ]
     torch.testing.assert_close(priors[:4], torch.tensor(first))
-    # Second cell of the same row, and the last cell of all: centre .5 * 300, sizes 264, sqrt(264 * 315).
+    # Second cell of the same row, and the last cell of all: center .5 * 300, sizes 264, sqrt(264 * 315).
     torch.testing.assert_close(priors[4], torch.tensor([12.0, 4.0, 30.0, 30.0]))
     torch.testing.assert_close(
         priors[-4:-2], torch.tensor([[150.0, 150.0, 264.0, 264.0], [150.0, 150.0, 288.374756, 288.374756]])
     )
-    # First cell of conv7 (after 38 * 38 * 4 others): centre .5 * 16, size 60, ratio 3.
+    # First cell of conv7 (after 38 * 38 * 4 others): center .5 * 16, size 60, ratio 3.
     torch.testing.assert_close(priors[38 * 38 * 4 + 4], torch.tensor([8.0, 8.0, 60 * math.sqrt(3), 60 / math.sqrt(3)]))
 
 

@@ -37,7 +37,7 @@ def test_encode_of_hand_computed_row():
     prior, target = (
         torch.tensor([[10.0, 10.0, 30.0, 50.0]]),
         torch.tensor([[14.0, 10.0, 34.0, 30.0]]),
-    )  # centres (20,30) and (24,20)
+    )  # centers (20,30) and (24,20)
     expected = torch.tensor([[4 / 20 / 0.1, -10 / 40 / 0.1, math.log(1) / 0.2, math.log(20 / 40) / 0.2]])
     torch.testing.assert_close(ops.encode(prior, target, 0.1, 0.2), expected)
 

@@ -8,11 +8,12 @@ import zipfile
 
 import pytest
 
-from ssd_plugin.prepare.download import SOURCES, Archive, DataError, DataSource, fetch, mirrored, prepare
+from ssd_plugin.errors import UserError
+from ssd_plugin.prepare.download import SOURCES, Archive, DataSource, fetch, mirrored, prepare
 
 
 class CuttingHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files with ranges, and cuts the connection after ``server.cut`` bytes as many times as ``server.cuts`` says."""
+    """Serve files with ranges, and close the connection after ``server.cut`` bytes, ``server.cuts`` times."""
 
     def do_GET(self):
         content = self.server.files.get(self.path)
@@ -88,11 +89,11 @@ def voc_source(server):
     )
 
 
-def test_download_goes_on_where_the_connection_was_cut(server, tmp_path):
+def test_download_resumes_where_the_connection_was_cut(server, tmp_path):
     content = bytes(range(256)) * 20
     archive = serve(server, 'a.tar', content)
     server.cuts = 3
-    fetch(archive, tmp_path / 'a.tar', say=lambda text: None)
+    fetch(archive, tmp_path / 'a.tar', log=lambda text: None)
     assert (tmp_path / 'a.tar').read_bytes() == content
     assert server.requests == [None, 'bytes=1000-', 'bytes=2000-', 'bytes=3000-']
 
@@ -101,46 +102,46 @@ def test_server_without_ranges_starts_over(server, tmp_path):
     content = b'x' * 3000
     archive = serve(server, 'a.tar', content)
     server.cuts, server.ranges = 1, False
-    fetch(archive, tmp_path / 'a.tar', say=lambda text: None)
+    fetch(archive, tmp_path / 'a.tar', log=lambda text: None)
     assert (tmp_path / 'a.tar').read_bytes() == content
 
 
-def test_giving_up_leaves_only_the_part_and_the_next_run_goes_on(server, tmp_path):
+def test_giving_up_leaves_only_the_part_and_the_next_run_resumes_it(server, tmp_path):
     archive = serve(server, 'a.tar', b'x' * 5000)
     server.cuts = 2
-    with pytest.raises(DataError, match='Run the same command again'):
-        fetch(archive, tmp_path / 'a.tar', attempts=2, say=lambda text: None)
+    with pytest.raises(UserError, match='Run the same command again'):
+        fetch(archive, tmp_path / 'a.tar', attempts=2, log=lambda text: None)
     assert [path.name for path in tmp_path.iterdir()] == ['a.tar.part']
-    fetch(archive, tmp_path / 'a.tar', attempts=1, say=lambda text: None)
+    fetch(archive, tmp_path / 'a.tar', attempts=1, log=lambda text: None)
     assert server.requests[-1] == 'bytes=2000-' and (tmp_path / 'a.tar').stat().st_size == 5000
 
 
-def test_wrong_sum_is_an_error_and_the_file_goes(server, tmp_path):
+def test_file_with_a_wrong_sum_is_an_error_and_removed(server, tmp_path):
     archive = serve(server, 'a.tar', b'good')
     server.files['/a.tar'] = b'evil'
-    with pytest.raises(DataError, match='MD5'):
-        fetch(archive, tmp_path / 'a.tar', say=lambda text: None)
+    with pytest.raises(UserError, match='MD5'):
+        fetch(archive, tmp_path / 'a.tar', log=lambda text: None)
     assert not list(tmp_path.iterdir())
 
 
 def test_voc_is_unpacked_into_the_layout_of_the_configs_and_verified(server, tmp_path):
     source = voc_source(server)
     server.cuts = 1
-    prepare(source, tmp_path, say=lambda text: None)
+    prepare(source, tmp_path, log=lambda text: None)
     assert (tmp_path / 'VOCdevkit/VOC2007/JPEGImages/000003.jpg').is_file()
     assert (tmp_path / 'VOCdevkit/VOC2007/JPEGImages/000001.jpg').is_file()
     asked = len(server.requests)
-    said = []
-    prepare(source, tmp_path, say=said.append)
-    assert len(server.requests) == asked and 'complete' in said[-1]
+    logged = []
+    prepare(source, tmp_path, log=logged.append)
+    assert len(server.requests) == asked and 'complete' in logged[-1]
 
 
-def test_missing_image_is_noticed_and_fetched_again(server, tmp_path):
+def test_missing_image_is_detected_and_fetched_again(server, tmp_path):
     source = voc_source(server)
-    prepare(source, tmp_path, keep_archives=True, say=lambda text: None)
+    prepare(source, tmp_path, keep_archives=True, log=lambda text: None)
     image = tmp_path / 'VOCdevkit/VOC2007/JPEGImages/000002.jpg'
     image.unlink()
-    prepare(source, tmp_path, say=lambda text: None)
+    prepare(source, tmp_path, log=lambda text: None)
     assert image.is_file()
 
 
@@ -150,16 +151,16 @@ def test_archive_that_lacks_a_listed_file_is_an_error(server, tmp_path):
     source = DataSource(
         source.folder, (serve(server, 'trainval.tar', broken, '..'), source.archives[1]), source.contents
     )
-    with pytest.raises(DataError, match='4 file.*|2 file.*000001.jpg'):
-        prepare(source, tmp_path, say=lambda text: None)
+    with pytest.raises(UserError, match='4 file.*|2 file.*000001.jpg'):
+        prepare(source, tmp_path, log=lambda text: None)
 
 
 def test_archive_cannot_write_outside_its_folder(server, tmp_path):
     evil = DataSource(
         'VOCdevkit', (serve(server, 'evil.tar', tar_of({'../../../escaped.txt': b'x'})),), (('list.txt', 1),)
     )
-    with pytest.raises(DataError, match='could not be unpacked'):
-        prepare(evil, tmp_path / 'data', say=lambda text: None)
+    with pytest.raises(UserError, match='could not be unpacked'):
+        prepare(evil, tmp_path / 'data', log=lambda text: None)
     assert not list(tmp_path.rglob('escaped.txt'))
 
 
@@ -171,7 +172,7 @@ def test_coco_is_verified_by_its_annotation(server, tmp_path):
     source = DataSource(
         'coco', (serve(server, 'val.zip', buffer.getvalue()),), (('annotations/instances_val2017.json', 1),)
     )
-    prepare(source, tmp_path, say=lambda text: None)
+    prepare(source, tmp_path, log=lambda text: None)
     assert (tmp_path / 'coco/val2017/1.jpg').read_bytes() == b'image'
 
 
@@ -184,7 +185,7 @@ def test_mirror_serves_the_same_archives_by_name(name):
     assert [archive.md5 for archive in copy.archives] == [archive.md5 for archive in source.archives]
 
 
-def test_tool_says_what_is_wrong(run_tool, server, tmp_path):
+def test_tool_reports_a_failed_download_in_one_line(run_tool, server, tmp_path):
     result = run_tool('prepare_data.py', 'voc2012', '--root', tmp_path / 'data', '--mirror', address(server))
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     assert 'error: ' in result.stderr and 'VOCtrainval_11-May-2012.tar could not be downloaded' in result.stderr

@@ -1,1 +1,1 @@
-"""Measurements beside MMDetection and torchvision, in one process; run by ``tools/benchmark.py``."""
+"""Benchmarks of this package beside MMDetection and torchvision, in one process; ``tools/benchmark.py`` runs them."""

@@ -1,7 +1,8 @@
-"""From nothing to the first batch of a data set as large as COCO, and the memory that it takes with workers.
+"""Time to the first batch of a dataset as large as COCO, and the memory of the process and its workers.
 
-Each data set is measured in a process of its own, ``python -m ssd_plugin.analysis.benchmarks.startup TYPE ANNOTATION IMAGES WORKERS CACHE``,
-which prints its figures as JSON.
+Each dataset is measured in a separate process,
+``python -m ssd_plugin.analysis.benchmarks.startup TYPE ANNOTATION IMAGES WORKERS CACHE``, which prints its figures as
+JSON.
 """
 
 import json
@@ -21,7 +22,7 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.registry import FUNCTIONS, init_default_scope
 from torch.utils.data import DataLoader
 
-import ssd_plugin  # noqa: F401 - makes MMDetection importable when this file is run
+import ssd_plugin  # noqa: F401 - makes MMDetection importable when this module is run
 
 IMAGES, BOXES, CATEGORIES = 118287, 860001, 80
 TINY = (64, 512)
@@ -31,13 +32,19 @@ STOCK, OURS = 'CocoDataset', 'SharedCocoDataset'
 
 
 def generate(path: Path, images: int, boxes: int) -> None:
-    """COCO's JSON, without masks, with random boxes; the images share a few files."""
+    """Write a COCO annotation with random boxes and without masks, whose images refer to a few files.
+
+    Args:
+        path: File to write.
+        images: Number of images.
+        boxes: Number of boxes.
+    """
     random = np.random.RandomState(0)
     sizes = random.randint(300, 641, (images, 2))
     owners = np.sort(random.randint(images, size=boxes))
-    shares = random.uniform(0, 1, (boxes, 4))
-    sides = np.maximum(shares[:, 2:] * sizes[owners], 2)
-    corners = shares[:, :2] * (sizes[owners] - sides).clip(0)
+    fractions = random.uniform(0, 1, (boxes, 4))
+    sides = np.maximum(fractions[:, 2:] * sizes[owners], 2)
+    corners = fractions[:, :2] * (sizes[owners] - sides).clip(0)
     boxed = np.concatenate([corners, sides], axis=1).round(2).tolist()
     labels = random.randint(1, CATEGORIES + 1, boxes).tolist()
     content = dict(
@@ -70,7 +77,14 @@ def generate(path: Path, images: int, boxes: int) -> None:
 
 
 def compare(workers: int) -> Iterator[tuple[str, float, float]]:
-    """(name, seconds to the first batch, MB in all processes beyond those with a tiny data set) of each way to read."""
+    """Measure each way to read a large COCO annotation.
+
+    Args:
+        workers: Number of worker processes of the dataloader.
+
+    Yields:
+        Name, seconds to the first batch, and the memory of all processes in MB, minus that with a tiny dataset.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texture = cv2.resize(np.random.RandomState(0).randint(0, 256, (48, 64, 3), dtype=np.uint8), (640, 480))
@@ -89,25 +103,28 @@ def compare(workers: int) -> Iterator[tuple[str, float, float]]:
             yield title, large['seconds'], large['memory'] - floor['memory']
 
 
-def _run(kind: str, annotation: Path, images: Path, workers: int, cache: Path) -> dict:
-    command = [
-        sys.executable,
-        '-W',
-        'ignore',
-        '-m',
-        __name__,
-        kind,
-        str(annotation),
-        str(images),
-        str(workers),
-        str(cache),
-    ]
+def _run(kind: str, annotation: Path, images: Path, workers: int, cache: Path) -> dict[str, float]:
+    """Run :func:`measure` in a separate process."""
+    arguments = [kind, str(annotation), str(images), str(workers), str(cache)]
+    command = [sys.executable, '-W', 'ignore', '-m', __name__, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(kind: str, annotation: str, images: str, workers: int, cache: str) -> dict:
-    """Seconds from building the data set to the first batch, and megabytes of this process and its workers after some batches."""
+def measure(kind: str, annotation: str, images: str, workers: int, cache: str) -> dict[str, float]:
+    """Measure how a dataset starts.
+
+    Args:
+        kind: Registered type of the dataset.
+        annotation: Annotation file.
+        images: Folder of the images.
+        workers: Number of worker processes of the dataloader.
+        cache: Folder for the cache of ``SharedCocoDataset``.
+
+    Returns:
+        ``seconds`` from building the dataset to the first batch, and ``memory`` of this process and its workers in MB
+        after some batches.
+    """
     init_default_scope('mmdet')
     begin = time.perf_counter()
     dataset = DATASETS.build(
@@ -135,7 +152,7 @@ def measure(kind: str, annotation: str, images: str, workers: int, cache: str) -
         persistent_workers=True,
     )
     if kind == OURS:
-        # MMDetection looks at no boxes before it trains; ours counts.
+        # Ours checks all boxes before training, which counts; MMDetection does not.
         HOOKS.build(dict(type='UnusableBoxesHook')).before_train(
             SimpleNamespace(train_dataloader=loader, logger=logging.getLogger(__name__))
         )
@@ -148,7 +165,7 @@ def measure(kind: str, annotation: str, images: str, workers: int, cache: str) -
 
 
 def _family(process: str) -> list[str]:
-    """A process and those that it started."""
+    """Return the ids of a process and its descendants."""
     children = [
         child for task in Path(f'/proc/{process}/task').iterdir() for child in (task / 'children').read_text().split()
     ]
@@ -156,7 +173,7 @@ def _family(process: str) -> list[str]:
 
 
 def _memory(process: str) -> int:
-    """Bytes, what is shared divided by the number of those who share it (PSS)."""
+    """Return the proportional set size (PSS) of a process in bytes: shared memory counts in proportion."""
     text = Path(f'/proc/{process}/smaps_rollup').read_text()
     return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith('Pss:'))
 

@@ -1,10 +1,13 @@
-"""Random network outputs and ground truth."""
+"""Random network outputs and ground truth for SSD300."""
+
+from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ssd_plugin.models.heads import MultiBoxHead
 from ssd_plugin.ops.targets import GroundTruth
 
 from .peers import SIZE
@@ -14,7 +17,7 @@ PRIORS = (4, 6, 6, 6, 4, 4)
 
 
 def network_outputs(batch: int, num_classes: int, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
-    """SSD300's maps of logits, background last, and offsets, as an untrained network gives them."""
+    """Return the per-level logits, background last, and offsets of an untrained SSD300."""
     sizes = list(zip(PRIORS, CELLS))
     return (
         [0.1 * torch.randn(batch, a * (num_classes + 1), f, f, device=device) for a, f in sizes],
@@ -23,10 +26,23 @@ def network_outputs(batch: int, num_classes: int, device: torch.device) -> tuple
 
 
 def trained_outputs(
-    head, batch: int, num_classes: int, objects: int, device: torch.device
+    head: MultiBoxHead, batch: int, num_classes: int, objects: int, device: torch.device
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The maps that a trained network might give: background nearly everywhere, with clutter that reaches 0.01 here and there, and
-    around each object all priors that overlap it sure of its class and close to its box."""
+    """Return per-level outputs that resemble those of a trained SSD300.
+
+    The background has nearly all of the confidence nearly everywhere, with clutter whose scores reach 0.01. Around each
+    object, all priors that overlap it are confident of its class and close to its box.
+
+    Args:
+        head: Head of this package's SSD300, which matches and encodes the objects.
+        batch: Number of images.
+        num_classes: Number of classes without the background.
+        objects: Number of objects per image.
+        device: Device of the outputs.
+
+    Returns:
+        Logits, background last, and offsets per level.
+    """
     cls_maps, box_maps = ([10 * m for m in maps] for maps in network_outputs(batch, num_classes, device))
     priors = head.predictions(cls_maps, box_maps).priors
     scores = torch.randn(batch, len(priors), num_classes + 1, device=device)
@@ -52,7 +68,7 @@ def trained_outputs(
 
 
 def ground_truth(batch: int, objects: int, num_classes: int, device: torch.device) -> list[InstanceData]:
-    """Objects of 20 to 150 pixels, evenly in the logarithm of their sides, inside the image."""
+    """Return random objects inside the images, with sides of 20 to 150 pixels, log-uniformly distributed."""
     found = []
     for _ in range(batch):
         sides = 20 * 7.5 ** torch.rand(objects, 2)
@@ -66,8 +82,8 @@ def ground_truth(batch: int, objects: int, num_classes: int, device: torch.devic
     return found
 
 
-def metas(batch: int) -> list[dict]:
-    """Of images that have the network's size."""
+def metas(batch: int) -> list[dict[str, Any]]:
+    """Return the metadata of images that have the input size of the network."""
     shape = (SIZE, SIZE)
     return [
         dict(img_shape=shape, ori_shape=shape, pad_shape=shape, batch_input_shape=shape, scale_factor=(1.0, 1.0))
@@ -76,15 +92,15 @@ def metas(batch: int) -> list[dict]:
 
 
 def samples(batch: int, objects: int, num_classes: int, device: torch.device) -> list[DetDataSample]:
-    """What MMDetection's detectors take with the images of a batch."""
+    """Return the data samples, with ground truth, that MMDetection's detectors take beside the images of a batch."""
     found = []
     for meta, instances in zip(metas(batch), ground_truth(batch, objects, num_classes, device)):
         sample = DetDataSample(metainfo=meta)
-        sample.gt_instances, sample.ignored_instances = instances, nothing(device)
+        sample.gt_instances, sample.ignored_instances = instances, no_objects(device)
         found.append(sample)
     return found
 
 
-def nothing(device: torch.device) -> InstanceData:
-    """No objects."""
+def no_objects(device: torch.device) -> InstanceData:
+    """Return instances without objects."""
     return InstanceData(bboxes=torch.zeros(0, 4, device=device), labels=torch.zeros(0, dtype=torch.long, device=device))

@@ -1,4 +1,4 @@
-"""Times of several functions that do the same, taken in turn."""
+"""Timing of several functions that do the same work, called in turn."""
 
 import gc
 import time
@@ -11,28 +11,36 @@ from tqdm import tqdm
 
 
 class Timing(NamedTuple):
-    """Milliseconds of one call."""
+    """Time of one call, in milliseconds.
+
+    Attributes:
+        median: Median over the rounds.
+        low: First quartile.
+        high: Third quartile.
+        mean: Mean over the rounds.
+    """
 
     median: float
-    low: float  # first quartile
-    high: float  # third quartile
+    low: float
+    high: float
     mean: float
 
 
 def compare(
     functions: dict[str, Callable[[], object]], rounds: int, device: torch.device, title: str
 ) -> dict[str, Timing]:
-    """Each round calls every function once, the one that starts changing from round to round, so that whatever slows the machine
-    down slows all of them.
+    """Measure functions in rounds that call each of them once.
+
+    Each round starts with another function, so that whatever slows the machine down affects all of them alike.
 
     Args:
-        functions: by name.
-        rounds: number of calls of each that count; two more come first.
-        device: that they run on; it is waited for.
-        title: of the progress bar.
+        functions: Functions by name.
+        rounds: Number of measured calls of each, after two calls that warm up.
+        device: Device that they run on, which is synchronized before and after each call.
+        title: Title of the progress bar.
 
     Returns:
-        By name, as given.
+        Times by name, in the order of ``functions``.
     """
     names = list(functions)
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -54,10 +62,12 @@ def compare(
 
 
 def _wait(device: torch.device) -> None:
+    """Wait until the device has finished its work."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
 
 
 def _summary(values: list[float]) -> Timing:
+    """Return the statistics of the times of a function."""
     low, median, high = quantiles(values, n=4, method='inclusive') if len(values) > 1 else values * 3
     return Timing(median, low, high, mean(values))

@@ -1,5 +1,7 @@
+"""Backbones: networks that give feature maps of an image."""
+
 from .depthwise_backbone import DepthwiseBackbone, MobileNetV1
 from .ssd_vgg16 import SSDVGG16, DecimatedVGG16Init
 from .torchvision_mobilenet import TorchvisionMobileNet
 
-__all__ = ['DecimatedVGG16Init', 'DepthwiseBackbone', 'MobileNetV1', 'SSDVGG16', 'TorchvisionMobileNet']
+__all__ = ['SSDVGG16', 'DecimatedVGG16Init', 'DepthwiseBackbone', 'MobileNetV1', 'TorchvisionMobileNet']

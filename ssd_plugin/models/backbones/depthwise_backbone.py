@@ -1,6 +1,7 @@
-"""Backbones of depthwise separable convolutions (MobileNetV1, arXiv 1704.04861, section 3.1 and table 1)."""
+"""Backbones built from depthwise separable convolutions (MobileNetV1, arXiv 1704.04861, section 3.1, table 1)."""
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmdet.registry import MODELS
@@ -11,22 +12,25 @@ from .features_backbone import FeaturesBackbone
 
 @MODELS.register_module()
 class DepthwiseBackbone(FeaturesBackbone):
-    """13 layers: a 3x3 convolution, then twelve pairs of a 3x3 depthwise and a 1x1 convolution.
+    """Backbone of 13 layers: a 3x3 convolution, then twelve pairs of a 3x3 depthwise and a 1x1 convolution.
 
     Args:
-        base_channels: channels c of the first layer; the others have multiples of it (:attr:`WIDTHS`).
-        in_channels: channels of the image.
-        out_indices: layers, counted from 1, whose outputs are the feature maps. After layers 8, 11 and 13 the strides are 8, 16
-            and 32.
-        frozen_stages: number of layers, from the first, that do not train; -1 or 0 for none.
-        norm_eval: keep the statistics of batch norms fixed while training.
-        norm_cfg: normalization after each convolution.
-        act_cfg: activation after each convolution.
-        init_cfg: initialization.
+        base_channels: Number of channels of the first layer; the other layers have multiples of it (:attr:`WIDTHS`).
+        in_channels: Number of channels of the image.
+        out_indices: Layers, counted from 1, whose outputs are the feature maps. The strides after layers 8, 11 and 13
+            are 8, 16 and 32.
+        frozen_stages: Number of layers, counted from the first, that are frozen; -1 or 0 for none.
+        norm_eval: Whether normalization layers keep their statistics fixed during training.
+        norm_cfg: Normalization after each convolution.
+        act_cfg: Activation after each convolution.
+        init_cfg: Initialization.
+
+    Raises:
+        ValueError: ``out_indices`` or ``frozen_stages`` go beyond the layers.
     """
 
-    STRIDES = (2, 1, 2, 1, 2, 1, 1, 1, 2, 1, 1, 2, 1)
-    WIDTHS = (1, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 16, 16)
+    STRIDES: ClassVar[tuple[int, ...]] = (2, 1, 2, 1, 2, 1, 1, 1, 2, 1, 1, 2, 1)
+    WIDTHS: ClassVar[tuple[int, ...]] = (1, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 16, 16)
 
     def __init__(
         self,
@@ -37,14 +41,14 @@ class DepthwiseBackbone(FeaturesBackbone):
         norm_eval: bool = False,
         norm_cfg: dict | None = dict(type='BN'),
         act_cfg: dict | None = dict(type='ReLU'),
-        init_cfg: dict | list | None = [
+        init_cfg: dict | list[dict] | None = [
             dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
             dict(type='Constant', val=1, layer='_BatchNorm'),
         ],
-    ):
+    ) -> None:
         depth = len(self.STRIDES)
         if not all(1 <= index <= depth for index in out_indices):
-            raise ValueError(f'out_indices counts layers 1..{depth}, got {tuple(out_indices)}')
+            raise ValueError(f'out_indices must be layers 1..{depth}, got {tuple(out_indices)}')
         self.out_indices = tuple(out_indices)
         features = nn.Sequential()
         channels = in_channels
@@ -56,7 +60,7 @@ class DepthwiseBackbone(FeaturesBackbone):
         super().__init__(features, frozen_stages, norm_eval, init_cfg)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Images ``(B, 3, H, W)`` to the feature maps of ``out_indices``."""
+        """Return the feature maps of images ``(B, 3, H, W)``, one for each output layer."""
         outputs = []
         for number, layer in enumerate(self.features, start=1):
             x = layer(x)
@@ -67,11 +71,18 @@ class DepthwiseBackbone(FeaturesBackbone):
 
 @MODELS.register_module()
 class MobileNetV1(DepthwiseBackbone):
-    """The 14 layers of MobileNetV1 (arXiv 1704.04861, table 1), 32 to 1024 channels. After layers 12 and 14 the strides are 16
-    and 32. Arguments as for :class:`DepthwiseBackbone`."""
+    """Backbone of the 14 layers of MobileNetV1 (arXiv 1704.04861, table 1), with 32 to 1024 channels.
 
-    STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-    WIDTHS = (1, 2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32)
+    The strides after layers 12 and 14 are 16 and 32.
 
-    def __init__(self, base_channels: int = 32, out_indices: Sequence[int] = (12, 14), **kwargs):
+    Args:
+        base_channels: Number of channels of the first layer.
+        out_indices: Layers, counted from 1, whose outputs are the feature maps.
+        kwargs: Other arguments of :class:`DepthwiseBackbone`.
+    """
+
+    STRIDES: ClassVar[tuple[int, ...]] = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+    WIDTHS: ClassVar[tuple[int, ...]] = (1, 2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32)
+
+    def __init__(self, base_channels: int = 32, out_indices: Sequence[int] = (12, 14), **kwargs: Any) -> None:
         super().__init__(base_channels=base_channels, out_indices=out_indices, **kwargs)

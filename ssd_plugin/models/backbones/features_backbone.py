@@ -1,40 +1,46 @@
-"""What the backbones that are one sequence of layers have in common: layers that do not train, statistics that stay."""
+"""Base class of backbones that are a single sequence of layers."""
 
+from mmcv.cnn import is_norm
 from mmengine.model import BaseModule
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class FeaturesBackbone(BaseModule):
-    """A backbone whose layers are ``features``.
+    """Backbone whose layers are ``features``, the first of which may be frozen.
 
     Args:
-        features: the layers.
-        frozen_stages: number of layers, from the first, that do not train; -1 or 0 for none.
-        norm_eval: keep the statistics of batch norms fixed while training.
-        init_cfg: initialization.
+        features: Layers of the network.
+        frozen_stages: Number of layers, counted from the first, that are frozen; -1 or 0 for none.
+        norm_eval: Whether normalization layers keep their statistics fixed during training.
+        init_cfg: Initialization.
+
+    Raises:
+        ValueError: There are fewer layers than ``frozen_stages``.
     """
 
-    def __init__(self, features: nn.Sequential, frozen_stages: int, norm_eval: bool, init_cfg: dict | list | None):
+    def __init__(
+        self, features: nn.Sequential, frozen_stages: int, norm_eval: bool, init_cfg: dict | list[dict] | None
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if frozen_stages > len(features):
-            raise ValueError(f'frozen_stages counts layers 1..{len(features)}, got {frozen_stages}')
+            raise ValueError(f'frozen_stages must be -1, 0 or in 1..{len(features)}, got {frozen_stages}')
         self.features = features
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self._freeze()
 
     def _freeze(self) -> None:
+        """Put the frozen layers into evaluation mode and turn off their gradients."""
         for layer in self.features[: max(self.frozen_stages, 0)]:
             layer.eval()
             layer.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'FeaturesBackbone':
-        """Training mode, in which frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
+        """Set the training mode; frozen layers and, with ``norm_eval``, normalization layers stay in eval mode."""
         super().train(mode)
         self._freeze()
         if mode and self.norm_eval:
             for module in self.modules():
-                if isinstance(module, _BatchNorm):
+                if is_norm(module):
                     module.eval()
         return self

@@ -1,3 +1,5 @@
+"""Necks: layers between the backbone and the head."""
+
 from .ssd_extra_layers import SSDExtraLayers
 
 __all__ = ['SSDExtraLayers']

@@ -12,48 +12,59 @@ from ssd_plugin.ops.levels import at_least_float32
 
 
 class L2Norm(nn.Module):
-    """Scale each position of a feature map to length 1 over its channels, times a learned factor per channel
-    (ParseNet, section 3.3; SSD paper, section 3.1, for conv4_3).
+    """L2 normalization over the channels at each position, times a learned factor per channel.
+
+    ParseNet, section 3.3; the SSD paper, section 3.1, applies it to conv4_3.
 
     Args:
-        channels: number of channels.
-        scale: initial factor.
+        channels: Number of channels.
+        scale: Initial factor.
     """
 
-    EPS = 1e-10  # lowest length
+    EPS = 1e-10  # lower bound on the norm
 
-    def __init__(self, channels: int, scale: float = 20.0):
+    def __init__(self, channels: int, scale: float = 20.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((channels,), float(scale)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to the same; the length is taken in float32 at least. A position of zeros stays zero."""
+        """Normalize a feature map ``(B, C, H, W)``; a position of zeros stays zero.
+
+        The norm is computed in float32 or wider.
+        """
         full = at_least_float32(x)
-        # Bounded below the root, whose gradient at 0 is not finite.
-        length = full.pow(2).sum(dim=1, keepdim=True).clamp(min=self.EPS**2).sqrt()
-        return (self.weight[:, None, None] * full / length).type_as(x)
+        # Clamped before the square root, whose gradient at 0 is infinite.
+        norm = full.pow(2).sum(dim=1, keepdim=True).clamp(min=self.EPS**2).sqrt()
+        return (self.weight[:, None, None] * full / norm).type_as(x)
 
 
 @MODELS.register_module()
 class SSDExtraLayers(BaseModule):
-    """Feature maps after the backbone's: for each a 1x1 convolution that narrows and a 3x3 that shrinks.
+    """Neck that appends feature maps to those of the backbone.
 
-    Parameter names are those of MMDetection's ``SSDNeck``.
+    Each extra level is a 1x1 convolution that reduces the channels and a 3x3 convolution that reduces the resolution.
+    The parameter names are those of MMDetection's ``SSDNeck``.
 
     Args:
-        in_channels: channels of the backbone's outputs, which pass through; the last one feeds the extra layers.
-        out_channels: channels of the extra levels.
-        strides: of the second convolution of each extra level.
-        paddings: of the second convolution of each extra level.
-        mid_channels: channels after each level's first convolution, or one number for all; by default half of ``out_channels``.
-        kernel_sizes: of the second convolution of each extra level, or one number for all.
-        separable: make the second convolution depthwise separable.
-        linear: with ``separable``, end each level without an activation (MobileNetV2's linear bottleneck, arXiv 1801.04381).
-        l2_norm_scale: initial factor of an :class:`L2Norm` on the first level; ``None`` for none.
-        first_norm_cfg: another normalization of the first level, say ``dict(type='BN')``; ``None`` for none.
-        norm_cfg: normalization after the convolutions.
-        act_cfg: activation after the convolutions.
-        init_cfg: initialization.
+        in_channels: Channels of the outputs of the backbone, which are passed through; the last one feeds the extra
+            layers.
+        out_channels: Channels of the extra levels.
+        strides: Stride of the second convolution of each extra level.
+        paddings: Padding of the second convolution of each extra level.
+        mid_channels: Channels after the first convolution of each extra level, or one number for all levels; half of
+            ``out_channels`` by default.
+        kernel_sizes: Kernel size of the second convolution of each extra level, or one number for all levels.
+        separable: Whether the second convolution is depthwise separable.
+        linear: With ``separable``, end each level without an activation (the linear bottleneck of MobileNetV2,
+            arXiv 1801.04381).
+        l2_norm_scale: Initial factor of an :class:`L2Norm` on the first level; ``None`` for no such layer.
+        first_norm_cfg: Another normalization of the first level, for example ``dict(type='BN')``; ``None`` for none.
+        norm_cfg: Normalization after the convolutions.
+        act_cfg: Activation after the convolutions.
+        init_cfg: Initialization.
+
+    Raises:
+        ValueError: The arguments contradict each other; the message names them.
     """
 
     def __init__(
@@ -70,13 +81,13 @@ class SSDExtraLayers(BaseModule):
         first_norm_cfg: dict | None = None,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = dict(type='ReLU'),
-        init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
-    ):
+        init_cfg: dict | list[dict] | None = dict(type='Caffe2Xavier', layer='Conv2d'),
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         num = len(out_channels)
         if mid_channels is None:
             mid_channels = [channels // 2 for channels in out_channels]
-        layout = dict(
+        layout: dict[str, Sequence[int]] = dict(
             strides=strides,
             paddings=paddings,
             mid_channels=_per_level(mid_channels, num),
@@ -84,13 +95,15 @@ class SSDExtraLayers(BaseModule):
         )
         for name, values in layout.items():
             if len(values) != num:
-                raise ValueError(f'{name} has {len(values)} level(s), out_channels has {num}')
+                raise ValueError(f'{name} has {len(values)} level(s), but out_channels has {num}')
         if linear and not separable:
-            raise ValueError('linear=True needs separable=True: dense levels always end with the activation')
+            raise ValueError('linear=True needs separable=True: dense levels always end with an activation')
         if l2_norm_scale is not None and first_norm_cfg is not None:
-            raise ValueError('give l2_norm_scale or first_norm_cfg, not both')
-        if l2_norm_scale is not None:
-            self.l2_norm = L2Norm(in_channels[0], l2_norm_scale)
+            raise ValueError(
+                'l2_norm_scale and first_norm_cfg both normalize the first level; set one of them, not both'
+            )
+        self.l2_norm = None if l2_norm_scale is None else L2Norm(in_channels[0], l2_norm_scale)
+        self.first_norm: nn.Module | None = None
         if first_norm_cfg is not None:
             self.first_norm = build_norm_layer(first_norm_cfg, in_channels[0])[1]
         second = DepthwiseSeparableConvModule if separable else ConvModule
@@ -108,12 +121,12 @@ class SSDExtraLayers(BaseModule):
             previous = channels
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The backbone's maps, the first one normalized when asked, and the extra ones."""
+        """Return the feature maps of the backbone, the first one normalized if configured, and the extra ones."""
         levels = list(inputs)
         feature = levels[-1]
-        if hasattr(self, 'l2_norm'):
+        if self.l2_norm is not None:
             levels[0] = self.l2_norm(levels[0])
-        if hasattr(self, 'first_norm'):
+        if self.first_norm is not None:
             levels[0] = self.first_norm(levels[0])
         for layer in self.extra_layers:
             feature = layer(feature)
@@ -122,4 +135,5 @@ class SSDExtraLayers(BaseModule):
 
 
 def _per_level(value: int | Sequence[int], num: int) -> Sequence[int]:
+    """Return one value per level."""
     return [value] * num if isinstance(value, int) else value

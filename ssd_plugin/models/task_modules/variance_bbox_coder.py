@@ -1,4 +1,6 @@
-"""The box coder of SSD, as a task module."""
+"""Task module that encodes and decodes boxes as SSD does."""
+
+from collections.abc import Sequence
 
 import torch
 from mmdet.models.task_modules.coders.base_bbox_coder import BaseBBoxCoder
@@ -11,37 +13,55 @@ from ssd_plugin.ops.boxes import clip_to_image, decode, encode, encode_matches
 
 @TASK_UTILS.register_module()
 class VarianceBBoxCoder(BaseBBoxCoder):
-    """Centre-size offsets scaled by two variances; formulas in :mod:`ssd_plugin.ops.boxes`.
+    """Coder of boxes as offsets of center and size from a prior, each divided by a variance.
 
-    With ``target_stds=(center_variance,) * 2 + (size_variance,) * 2``, MMDetection's ``DeltaXYWHBBoxCoder`` is the same code.
+    The formulas are in :mod:`ssd_plugin.ops.boxes`. MMDetection's ``DeltaXYWHBBoxCoder`` with
+    ``target_stds=(center_variance,) * 2 + (size_variance,) * 2`` defines the same offsets.
 
     Args:
-        center_variance: divides the offsets of the centre.
-        size_variance: divides the logarithms of the sizes.
-        clip_border: cut decoded boxes at the borders of the image when ``max_shape`` is given.
+        center_variance: Divisor of the offsets of the center.
+        size_variance: Divisor of the logarithms of the size.
+        clip_border: Whether decoded boxes are clipped to the image when ``max_shape`` is given.
     """
 
-    def __init__(self, center_variance: float = 0.1, size_variance: float = 0.2, clip_border: bool = True):
+    def __init__(self, center_variance: float = 0.1, size_variance: float = 0.2, clip_border: bool = True) -> None:
         super().__init__()
         self.center_variance = center_variance
         self.size_variance = size_variance
         self.clip_border = clip_border
 
     def encode(self, bboxes: Tensor, gt_bboxes: Tensor) -> Tensor:
-        """Offsets ``(..., 4)`` of ground truth from priors, both ``(..., 4)`` in pixels."""
+        """Return the offsets ``(..., 4)`` of ground-truth boxes from priors.
+
+        Args:
+            bboxes: ``(..., 4)`` priors, xyxy in pixels.
+            gt_bboxes: ``(..., 4)`` ground-truth boxes, xyxy in pixels.
+        """
         return encode(get_box_tensor(bboxes), get_box_tensor(gt_bboxes), self.center_variance, self.size_variance)
 
     def encode_matches(self, priors: Tensor, boxes: Tensor, matches: Tensor) -> Tensor:
-        """Offsets ``(B, P, 4)`` of the boxes ``(B, G, 4)`` that the priors ``(P, 4)`` are matched to, by index ``(B, P)``."""
-        return encode_matches(priors, boxes, matches, self.center_variance, self.size_variance)
-
-    def decode(self, bboxes: Tensor, pred_bboxes: Tensor, max_shape=None) -> Tensor:
-        """Boxes in pixels from priors and predicted offsets.
+        """Return the offsets ``(B, P, 4)`` of each prior's matched box.
 
         Args:
-            bboxes: ``(..., 4)`` priors in pixels; broadcasts against ``pred_bboxes``.
+            priors: ``(P, 4)`` xyxy in pixels.
+            boxes: ``(B, G, 4)`` xyxy in pixels, G at least 1.
+            matches: ``(B, P)`` index of the matched box, 0..G-1.
+        """
+        return encode_matches(priors, boxes, matches, self.center_variance, self.size_variance)
+
+    def decode(
+        self,
+        bboxes: Tensor,
+        pred_bboxes: Tensor,
+        max_shape: Tensor | Sequence[int] | Sequence[Sequence[int]] | None = None,
+    ) -> Tensor:
+        """Return the boxes ``(..., 4)``, xyxy in pixels, that predicted offsets stand for.
+
+        Args:
+            bboxes: ``(..., 4)`` priors, xyxy in pixels; broadcasts against ``pred_bboxes``.
             pred_bboxes: ``(..., 4)`` offsets.
-            max_shape: (height, width, ...) of the image, or one for each image of a batch ``(B, ..., 4)``; ``None`` does not clip.
+            max_shape: (height, width, ...) of the image to clip to, or one for each image of a batch ``(B, ..., 4)``.
+                ``None`` does not clip.
         """
         boxes = decode(get_box_tensor(bboxes), pred_bboxes, self.center_variance, self.size_variance)
         if max_shape is None or not self.clip_border:

@@ -36,7 +36,7 @@ def test_one_image_with_many_objects_needs_no_more_memory():
     maps, metas = synthetic_batches.network_outputs(32, 20, CPU), synthetic_batches.metas(32)
     few = synthetic_batches.ground_truth(32, 10, 20, CPU)
     many = [*few[:31], *synthetic_batches.ground_truth(1, 500, 20, CPU)]
-    nothing = [synthetic_batches.nothing(CPU)] * 32
+    nothing = [synthetic_batches.no_objects(CPU)] * 32
     usual, crowded = (
         peak_memory(lambda: head.loss_by_feat(*maps, objects, metas, nothing), CPU) for objects in (few, many)
     )
@@ -77,7 +77,7 @@ def test_pipelines_are_measured_on_images_with_objects(shapes):
 
 
 def test_photographs_are_encoded_again_with_their_boxes(shapes, tmp_path):
-    reencoded_photos.encode_again(shapes, tmp_path / 'small', (160, 60), quality=90)
+    reencoded_photos.reencode_images(shapes, tmp_path / 'small', (160, 60), quality=90)
     name = (shapes / 'ImageSets/Main/train.txt').read_text().split()[0]
     assert cv2.imread(str(tmp_path / f'small/JPEGImages/{name}.jpg')).shape == (60, 160, 3)
     before, after = (ET.parse(root / f'Annotations/{name}.xml') for root in (shapes, tmp_path / 'small'))
