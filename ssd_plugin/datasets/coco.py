@@ -17,12 +17,13 @@ from mmengine.logging import print_log
 
 from ssd_plugin.errors import UnusableData
 
+from .augment_option import AugmentOption
 from .coco_table import INCOMPLETE, VERSION, CocoTable, build
 from .unusable_data import MAX_SHARE
 
 
 @DATASETS.register_module()
-class SharedCocoDataset(CocoDataset):
+class SharedCocoDataset(AugmentOption, CocoDataset):
     """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once on a machine, by a process of its own, and mapped into
     the memory of all ranks and workers. The next run finds it parsed, until the file changes. The annotations that MMDetection's rules
     leave out are counted in the log, and in training those that lack something, too. Masks are not kept.

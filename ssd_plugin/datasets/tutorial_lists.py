@@ -8,9 +8,11 @@ from mmdet.registry import DATASETS
 from ssd_plugin.datasets.annotations.tutorial_lists import COLUMNS, load, objects_of, what_is_wrong
 from ssd_plugin.errors import UnusableData
 
+from .augment_option import AugmentOption
+
 
 @DATASETS.register_module()
-class JsonListsDataset(BaseDetDataset):
+class JsonListsDataset(AugmentOption, BaseDetDataset):
     """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial
     (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes: ``TRAIN_images.json``, a list of image files;
     ``TRAIN_objects.json``, for each of them ``boxes`` (x1, y1, x2, y2 in pixels from 0), ``labels`` and ``difficulties``; and

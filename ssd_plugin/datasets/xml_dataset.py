@@ -12,11 +12,12 @@ from mmengine.logging import print_log
 
 from ssd_plugin.errors import UnusableData
 
+from .augment_option import AugmentOption
 from .image_files import by_name
 from .unusable_data import MAX_SHARE
 
 
-class CheckedXML(XMLDataset):
+class CheckedXML(AugmentOption, XMLDataset):
     """One of MMDetection's data sets in VOC's format that leaves nothing out silently. In training, images whose annotation cannot be
     read are skipped and named, and objects of classes that are not wanted are counted. For testing every annotation must be whole.
     Images may have other suffixes than .jpg.
