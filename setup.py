@@ -20,9 +20,10 @@ setup(
     # Configs and tools travel where MMDetection's own wheel has them, so that _base_ = 'ssd_plugin::ssd300_voc.py' finds them.
     package_data={
         'ssd_plugin': [
-            '.mim/configs/*.py',
-            '.mim/configs/*/*.py',
-            '.mim/configs/*/*/*.py',
+            '.mim/model-index.yml',
+            '.mim/configs/**/*.py',
+            '.mim/configs/**/*.yml',
+            '.mim/configs/**/*.md',
             '.mim/tools/*.py',
             '.mim/tools/dist_*.sh',
             '.mim/tools/slurm_*.sh',

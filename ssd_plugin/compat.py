@@ -227,19 +227,26 @@ def base_files(path: str) -> list[str]:
 
 
 def config_path(name: str) -> Path:
-    """Path of one of the configs that come with the package.
+    """Return the path of one of the configs that come with the package.
 
     Args:
-        name: relative to the folder of configs, for example ``'ssd300_voc.py'``.
+        name: Path relative to the folder of configs, for example ``'ssd300_voc.py'`` or ``'bccd/ssd_depthwise_bccd.py'``.
 
     Raises:
-        FileNotFoundError: there is no such config; the message lists those that there are.
+        FileNotFoundError: There is no such config. The message names the configs with the same file name or, if there are
+            none, all of them.
     """
     folder = Path(__file__).parent / '.mim' / 'configs'
     path = folder / name
     if not path.is_file():
-        known = ', '.join(sorted(p.name for p in folder.glob('*.py')))
-        raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {folder}; it has: {known}")
+        known = sorted(
+            p.relative_to(folder).as_posix()
+            for p in folder.rglob('*.py')
+            if '_base_' not in p.relative_to(folder).parts
+        )
+        namesakes = [other for other in known if Path(other).name == Path(name).name]
+        hint = f'did you mean {" or ".join(namesakes)}?' if namesakes else f'it has: {", ".join(known)}'
+        raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {folder}; {hint}")
     return path
 
 

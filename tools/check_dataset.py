@@ -1,6 +1,6 @@
 """Find what is wrong with a data set before training on it.
 
-python tools/check_dataset.py data/bccd [--config configs/ssd_depthwise_bccd.py] [--fix FOLDER] [--picture FILE]
+python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--picture FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
 Ends with status 0 when training is safe, 1 when it would stop or learn what is wrong, 2 when there is nothing to check.

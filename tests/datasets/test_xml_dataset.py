@@ -15,7 +15,7 @@ def data(shapes, tmp_path):
 
 def build(data):
     return DATASETS.build(
-        read_config('ssd_plugin::ssd_depthwise_shapes.py', dict(data_root=str(data))).train_dataloader.dataset
+        read_config('ssd_plugin::demo/ssd_depthwise_shapes.py', dict(data_root=str(data))).train_dataloader.dataset
     )
 
 

@@ -14,7 +14,7 @@ from mmengine.fileio import load
 from ssd_plugin.prepare.drawn_shapes import CLASSES
 from tests.support import CONFIGS, run_tool_in
 
-CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
 
 def options(data, iterations=4, **more):
@@ -172,7 +172,7 @@ def test_detect_says_what_matches_nothing(trained, run_tool, tmp_path):
 
 def test_mmdetections_inferencer_works_with_config_and_checkpoint(trained, shapes):
     inferencer = DetInferencer(
-        str(CONFIGS / 'ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False
+        str(CONFIGS / 'demo/ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False
     )
     image = next((shapes / 'JPEGImages').iterdir())
     result = inferencer(str(image), no_save_vis=True, no_save_pred=True)['predictions'][0]
