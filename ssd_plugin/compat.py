@@ -207,6 +207,39 @@ def resolve_config_names() -> None:
     Config._get_cfg_path = staticmethod(get_cfg_path)
 
 
+def find_models_by_name() -> None:
+    """Make MMEngine find the models of ``model-index.yml`` as ``get_config('ssd_plugin::NAME.py')`` and
+    ``DetInferencer('ssd_plugin::NAME')``.
+
+    MMEngine (0.10.7, onedl 0.10.12) knows only the packages of OpenMMLab, requires a folder in the path of a config, and
+    searches for a model in the package whose registries build it, which here is MMDetection.
+    """
+    from mmengine.config import Config
+    from mmengine.config.utils import MODULE2PACKAGE
+    from mmengine.hub import hub
+    from mmengine.infer import BaseInferencer
+
+    MODULE2PACKAGE[CONFIG_SCOPE] = CONFIG_SCOPE
+    split_name, load_model = hub._get_package_and_cfg_path, BaseInferencer._load_model_from_metafile
+
+    def get_package_and_cfg_path(cfg_path: str) -> tuple[str, str]:
+        scope, separator, name = cfg_path.partition('::')
+        return (scope, name) if separator and scope == CONFIG_SCOPE else split_name(cfg_path)
+
+    def load_model_from_metafile(self: BaseInferencer, model: str) -> tuple[Config, str | None]:
+        scope, separator, name = model.partition('::')
+        if not separator or scope != CONFIG_SCOPE:
+            return load_model(self, model)
+        registry_scope, self.scope = self.scope, scope
+        try:
+            return load_model(self, name)
+        finally:
+            self.scope = registry_scope
+
+    hub._get_package_and_cfg_path = get_package_and_cfg_path
+    BaseInferencer._load_model_from_metafile = load_model_from_metafile
+
+
 def resolve_config_path(path: str, relative_to: str = '') -> str:
     """Return the file that a config name stands for.
 
@@ -315,5 +348,6 @@ def install() -> None:
     allow_checkpoint_types()
     keep_weights_only()
     resolve_config_names()
+    find_models_by_name()
     replace_pkg_resources()
     start_gloo_without_gpu()

@@ -19,6 +19,15 @@ def split_of(cfg, split):
     return [dataset for _, dataset in leaf_datasets(cfg[f'{split}_dataloader'].dataset, split)]
 
 
+def test_no_helper_name_reaches_the_resolved_config(cfg):
+    assert set(cfg.keys()) <= {
+        *('model', 'data_root', 'metainfo', 'train_pipeline', 'test_pipeline', 'randomness'),
+        *(f'{split}_{part}' for split in ('train', 'val', 'test') for part in ('dataloader', 'cfg', 'evaluator')),
+        *('optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'default_hooks', 'custom_hooks', 'custom_imports'),
+        *('default_scope', 'env_cfg', 'visualizer', 'log_processor', 'log_level', 'load_from', 'resume'),
+    }
+
+
 def test_every_part_is_registered_and_builds(cfg):
     cfg.model.backbone.init_cfg = None
     MODELS.build(cfg.model)
