@@ -10,6 +10,8 @@ from typing import Any
 from mmdet.datasets import ConcatDataset, MultiImageMixDataset
 from mmdet.registry import DATASETS
 
+from ssd_plugin.errors import UserError
+
 from .transforms.fused_ssd_augment import FusedSSDAugment
 
 
@@ -23,13 +25,13 @@ def augmented_pipeline(pipeline: Sequence[Any], options: Mapping[str, Any] | Non
             nothing.
 
     Raises:
-        ValueError: There are options, but the pipeline has no augmentation that takes them.
+        UserError: There are options, but the pipeline has no augmentation that takes them.
     """
     if not options:
         return list(pipeline)
     changed = [_with_options(step, options) for step in pipeline]
     if all(new is old for new, old in zip(changed, pipeline)):
-        raise ValueError(
+        raise UserError(
             f"the dataset's 'augment' sets {', '.join(options)}, but its pipeline has no FusedSSDAugment; "
             "drop the options with augment=dict(_delete_=True), or set 'augment' where the augmentation is"
         )
@@ -43,9 +45,9 @@ def _with_options(step: Any, options: Mapping[str, Any]) -> Any:
     # MMEngine takes a class, a name or a name with its scope.
     if step.get('type') in (FusedSSDAugment, 'FusedSSDAugment', 'mmdet.FusedSSDAugment'):
         return {**step, **options}
-    if 'augment' in step:
-        return {**step, 'augment': _with_options(step['augment'], options)}
-    return step
+    inner = step.get('augment')
+    changed = _with_options(inner, options)
+    return step if changed is inner else {**step, 'augment': changed}
 
 
 class AugmentOption:

@@ -9,6 +9,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config, DictAction
 
 from ssd_plugin.datasets.augment_option import augmented_pipeline
+from ssd_plugin.errors import UserError
 from ssd_plugin.prepare.drawn_shapes import CLASSES
 from tests.support import CONFIGS
 
@@ -40,7 +41,7 @@ def data(shapes, tmp_path, monkeypatch):
             (root / 'Annotations' / path.name).write_text(text)
     (tmp_path / 'data/coco/annotations').mkdir(parents=True)
     text = (shapes / 'instances_train.json').read_text()
-    for shape, name in zip(CLASSES, ('person', 'car', 'dog', 'cat'), strict=True):
+    for shape, name in zip(CLASSES, ('person', 'bicycle', 'car', 'motorcycle'), strict=True):
         text = text.replace(f'"{shape}"', f'"{name}"')
     (tmp_path / 'data/coco/annotations/instances_train2017.json').write_text(text)
     (tmp_path / 'data/coco/train2017').symlink_to(shapes / 'JPEGImages')
@@ -107,7 +108,7 @@ def test_the_pipeline_itself_is_not_changed():
 
 @pytest.mark.parametrize('step', [dict(type='Resize', scale=(300, 300)), dict(type='Mosaic', augment=dict(type='Pad'))])
 def test_options_without_an_augmentation_to_take_them_are_refused(step):
-    with pytest.raises(ValueError, match='sets hue, but its pipeline has no FusedSSDAugment'):
+    with pytest.raises(UserError, match='sets hue, but its pipeline has no FusedSSDAugment'):
         augmented_pipeline([step], dict(hue=0.0))
     assert augmented_pipeline([step], {}) == [step]
 

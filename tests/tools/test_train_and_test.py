@@ -336,8 +336,8 @@ def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tm
 @pytest.mark.parametrize(
     'name, where, metric',
     [
-        ('modern', ['dataset.dataset'], 'pascal_voc/AP50'),
-        ('tutorial', ['dataset'], 'val_loss'),
+        ('bccd_modern', ['dataset.dataset'], 'pascal_voc/AP50'),
+        ('bccd_tutorial', ['dataset'], 'val_loss'),
     ],
 )
 def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool, tmp_path):
@@ -345,9 +345,9 @@ def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool
     config = tmp_path / 'mine.py'
     data = f"dict(data_root='{shapes}/', metainfo=dict(classes={CLASSES[:3]}))"
     config.write_text(
-        f"_base_ = 'ssd_plugin::bccd/{name}.py'\n"
+        f"_base_ = 'ssd_plugin::bccd/comparison/{name}.py'\n"
         f'data = {data}\n'
-        f'train_dataloader = dict(dataset={"dict(dataset=data)" if name == "modern" else "data"})\n'
+        f'train_dataloader = dict(dataset={"dict(dataset=data)" if name == "bccd_modern" else "data"})\n'
         'val_dataloader = dict(dataset=data)\n'
         'test_dataloader = val_dataloader\n'
     )
