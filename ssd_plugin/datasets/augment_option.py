@@ -54,16 +54,15 @@ class AugmentOption:
     """Mixin of datasets that adds the ``augment`` option.
 
     Args:
-        args: Arguments of the dataset.
-        pipeline: Steps of the dataset.
-        augment: Options of the pipeline's ``FusedSSDAugment`` to change.
-        kwargs: Arguments of the dataset.
+        args: Positional arguments of the dataset.
+        augment: Options of ``FusedSSDAugment`` to change in ``pipeline``.
+        kwargs: Keyword arguments of the dataset, ``pipeline`` among them.
     """
 
-    def __init__(
-        self, *args: Any, pipeline: Sequence[Any] = (), augment: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, pipeline=augmented_pipeline(pipeline, augment), **kwargs)
+    def __init__(self, *args: Any, augment: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        if augment:
+            kwargs['pipeline'] = augmented_pipeline(kwargs.get('pipeline', ()), augment)
+        super().__init__(*args, **kwargs)
 
 
 @DATASETS.register_module()
@@ -77,9 +76,11 @@ class AugmentedConcatDataset(ConcatDataset):
     """
 
     def __init__(self, datasets: Sequence[dict], augment: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(
-            [dict(dataset, pipeline=augmented_pipeline(dataset['pipeline'], augment)) for dataset in datasets], **kwargs
-        )
+        if augment:
+            datasets = [
+                dict(dataset, pipeline=augmented_pipeline(dataset.get('pipeline', ()), augment)) for dataset in datasets
+            ]
+        super().__init__(datasets, **kwargs)
 
 
 @DATASETS.register_module()
