@@ -1,7 +1,7 @@
-# SSD300 on COCO 2017 on 8 GPUs with 32 images each: a number of iterations divided by 8 and a learning rate multiplied
-# by 8 (arXiv 1706.02677) compared with ssd300_coco.py, so that as many images are seen; bfloat16, channels last,
-# compiled, EMA. bash tools/dist_train.sh configs/ssd300_cluster_coco.py 8; for other numbers of GPUs see
-# docs/clusters.md.
+# SSD300 on COCO 2017 on 8 GPUs with 32 images each, in bfloat16, channels last, compiled, with EMA: an eighth of the
+# iterations of ssd300_coco.py at eight times its learning rate (arXiv 1706.02677), so as many images are seen.
+# bash tools/dist_train.sh configs/ssd300_cluster_coco.py 8
+# docs/clusters.md says what to change for other numbers of GPUs.
 _base_ = ['./ssd300_coco.py', './_base_/variations/cluster.py']
 __cluster = _base_.pop('cluster')
 optim_wrapper = dict(optimizer=dict(lr=8e-3), **__cluster.optim_wrapper)

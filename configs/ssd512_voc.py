@@ -1,5 +1,4 @@
-# SSD512 on VOC2007+2012. Published for this recipe: 79.8 mAP on VOC2007 test (arXiv 1512.02325v5, section 3.6, table
-# 6).
+# SSD512 on VOC2007+2012. Published for this recipe: 79.8 mAP on VOC2007 test (arXiv 1512.02325v5, sec. 3.6, table 6).
 _base_ = [
     './_base_/models/ssd512.py',
     './_base_/pipelines/ssd512.py',

@@ -2,8 +2,9 @@
 # weights load after tools/convert_checkpoint.py. Published for them: 77.1 mAP on VOC2007 test (its README). Priors by
 # scale, clipped to the image as cxcywh; background first; every prior above the threshold a candidate; Xavier uniform
 # initialization; batches of 8; biases at twice the learning rate. ssd300_tutorial_plateau_voc.py decays by the
-# validation loss. With a learned alpha: --cfg-options model.bbox_head.loss_multibox.alpha=learned; with batches of 32:
-# train_dataloader.batch_size=32
+# validation loss instead.
+# With a learned alpha: --cfg-options model.bbox_head.loss_multibox.alpha=learned
+# With batches of 32: --cfg-options train_dataloader.batch_size=32
 _base_ = ['../ssd300_voc.py', '../_base_/variations/tutorial.py']
 __few, __many = [2, 0.5], [2, 3, 0.5, 0.333]
 model = _base_.pop('tutorial')
