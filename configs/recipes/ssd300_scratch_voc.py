@@ -1,5 +1,5 @@
-# SSD300 from scratch on VOC2007+2012, as step-by-step courses teach it: no ImageNet weights; priors by scale (0.1 on the
-# first feature map, 0.2 to 0.9 on the five others, 1 after the last); micro-batches of 8 images whose gradients are
+# SSD300 from scratch on VOC2007+2012, as step-by-step courses teach it: no ImageNet weights; priors by scale (0.1 on
+# the first feature map, 0.2 to 0.9 on the five others, 1 after the last); micro-batches of 8 images whose gradients are
 # accumulated over 4 to stand for 32. The loss is divided by the number of positive priors in all accumulated images.
 # Iterations count micro-batches. For 64 images and a higher learning rate:
 # --cfg-options optim_wrapper.accumulative_counts=8 optim_wrapper.optimizer.lr=1e-2
