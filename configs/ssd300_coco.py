@@ -12,7 +12,7 @@ test_dataloader = val_dataloader
 model = dict(
     bbox_head=dict(
         num_classes=80,
-        # No negatives are taken from crowds.
+        # Crowd regions give no negatives.
         matcher=dict(ignored='exclude'),
         # Sizes of the original release: 0.07 on the first level, 0.15 to 0.87 on the others.
         prior_generator=dict(sizes=[(21, 45), (45, 99), (99, 153), (153, 207), (207, 261), (261, 315)]),

@@ -1,6 +1,6 @@
-# SSD300 on ResNet-50 on COCO 2017, as in NVIDIA's examples (github.com/NVIDIA/DeepLearningExamples, PyTorch/Detection/SSD):
-# ResNet-50 up to conv4, whose stage has stride 1, so that the first feature map is 38x38; batch norm in the extra layers.
-# Published there: 25.1 box AP on COCO val2017.
+# SSD300 on ResNet-50 on COCO 2017, as in NVIDIA's examples (github.com/NVIDIA/DeepLearningExamples,
+# PyTorch/Detection/SSD): ResNet-50 up to its conv4 stage, which has stride 1, so the first feature map is 38x38; batch
+# norm in the extra layers. Published there: 25.1 box AP on COCO val2017.
 _base_ = './ssd300_coco.py'
 model = dict(
     backbone=dict(

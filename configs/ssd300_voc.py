@@ -1,4 +1,4 @@
-# SSD300 on VOC2007+2012. Published for this recipe: 77.2 mAP on VOC2007 test (arXiv 1512.02325v5, section 3.6, table 6).
+# SSD300 on VOC2007+2012. Published for this recipe: 77.2 mAP on VOC2007 test (arXiv 1512.02325v5, sec. 3.6, table 6).
 _base_ = [
     './_base_/models/ssd300.py',
     './_base_/pipelines/ssd300.py',
@@ -6,7 +6,11 @@ _base_ = [
     './_base_/schedules/ssd_voc.py',
     './_base_/default_runtime.py',
 ]
-[dataset.update(pipeline=_base_.train_pipeline) for dataset in _base_.train_dataloader.dataset.datasets]
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[dict(year, pipeline=_base_.train_pipeline) for year in _base_.train_dataloader.dataset.datasets]
+    )
+)
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
 model = dict(

@@ -12,9 +12,10 @@ test_dataloader = val_dataloader
 model = dict(
     bbox_head=dict(
         num_classes=80,
-        # No negatives are taken from crowds.
+        # Crowd regions give no negatives.
         matcher=dict(ignored='exclude'),
-        # Sizes of the original release (0.04 on the first level, 0.1 to 0.9 on the others) in whole pixels, as in MMDetection.
+        # Sizes of the original release (0.04 on the first level, 0.1 to 0.9 on the others) in whole pixels, as in
+        # MMDetection.
         prior_generator=dict(sizes=[(20, 51), (51, 133), (133, 215), (215, 296), (296, 378), (378, 460), (460, 542)]),
     )
 )

@@ -1,4 +1,4 @@
-# SSD512 on VOC2007+2012. Published for this recipe: 79.8 mAP on VOC2007 test (arXiv 1512.02325v5, section 3.6, table 6).
+# SSD512 on VOC2007+2012. Published for this recipe: 79.8 mAP on VOC2007 test (arXiv 1512.02325v5, sec. 3.6, table 6).
 _base_ = [
     './_base_/models/ssd512.py',
     './_base_/pipelines/ssd512.py',
@@ -6,7 +6,11 @@ _base_ = [
     './_base_/schedules/ssd_voc.py',
     './_base_/default_runtime.py',
 ]
-[dataset.update(pipeline=_base_.train_pipeline) for dataset in _base_.train_dataloader.dataset.datasets]
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[dict(year, pipeline=_base_.train_pipeline) for year in _base_.train_dataloader.dataset.datasets]
+    )
+)
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
 model = dict(
@@ -14,7 +18,8 @@ model = dict(
         num_classes=20,
         # Objects marked difficult train like the others, as in the original release.
         matcher=dict(ignored='match'),
-        # Sizes of the original release (0.07 on the first level, 0.15 to 0.9 on the others) in whole pixels, as in MMDetection.
+        # Sizes of the original release (0.07 on the first level, 0.15 to 0.9 on the others) in whole pixels, as in
+        # MMDetection.
         prior_generator=dict(sizes=[(35, 76), (76, 153), (153, 230), (230, 307), (307, 384), (384, 460), (460, 537)]),
     )
 )

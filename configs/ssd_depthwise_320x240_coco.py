@@ -1,4 +1,4 @@
-# The depthwise detector at 320x240 on COCO 2017, from scratch. Batch norm allows a ten times higher learning rate.
+# The depthwise detector at 320x240 on COCO 2017, from scratch. Batch norm allows a learning rate ten times as high.
 _base_ = [
     './_base_/models/ssd_depthwise.py',
     './_base_/pipelines/ssd320x240.py',

@@ -1,4 +1,4 @@
-# The depthwise detector at 320x240 on VOC2007+2012, from scratch. Batch norm allows a ten times higher learning rate.
+# The depthwise detector at 320x240 on VOC2007+2012, from scratch. Batch norm allows a learning rate ten times as high.
 _base_ = [
     './_base_/models/ssd_depthwise.py',
     './_base_/pipelines/ssd320x240.py',
@@ -6,7 +6,11 @@ _base_ = [
     './_base_/schedules/ssd_voc.py',
     './_base_/default_runtime.py',
 ]
-[dataset.update(pipeline=_base_.train_pipeline) for dataset in _base_.train_dataloader.dataset.datasets]
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[dict(year, pipeline=_base_.train_pipeline) for year in _base_.train_dataloader.dataset.datasets]
+    )
+)
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=1e-2))

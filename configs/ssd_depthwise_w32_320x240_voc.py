@@ -1,4 +1,4 @@
-# The depthwise detector twice as wide: 32 channels after the first layer, where the usual one has 16.
+# The depthwise detector, twice as wide: 32 channels after the first layer instead of 16.
 _base_ = './ssd_depthwise_320x240_voc.py'
 model = dict(
     backbone=dict(base_channels=32),

@@ -1,5 +1,6 @@
-# SSDLite320 on MobileNetV2 on COCO 2017, as in MMDetection (configs/ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py), whose
-# weights load as they are. Published for them: 21.3 box AP on COCO val2017 (MMDetection's model zoo).
+# SSDLite320 on MobileNetV2 on COCO 2017, as in MMDetection
+# (configs/ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py), whose weights load as they are. Published for them: 21.3
+# box AP on COCO val2017 (MMDetection's model zoo).
 _base_ = [
     './_base_/models/ssdlite320.py',
     './_base_/pipelines/ssd320.py',
@@ -15,7 +16,7 @@ model = dict(
     backbone=dict(
         type='MobileNetV2',
         out_indices=(4, 7),
-        norm_cfg=_base_.norm_cfg,
+        norm_cfg=_base_.model.neck.norm_cfg,
         init_cfg=dict(type='TruncNormal', layer='Conv2d', std=0.03),
     ),
     neck=dict(in_channels=(96, 1280)),

@@ -257,6 +257,39 @@ def resolve_config_names() -> None:
     Config._get_cfg_path = staticmethod(get_cfg_path)
 
 
+def find_models_by_name() -> None:
+    """Make MMEngine find the models of ``model-index.yml`` as ``get_config('ssd_plugin::NAME.py')`` and
+    ``DetInferencer('ssd_plugin::NAME')``.
+
+    MMEngine (0.10.7, onedl 0.10.12) knows only the packages of OpenMMLab, requires a folder in the path of a config, and
+    searches for a model in the package whose registries build it, which here is MMDetection.
+    """
+    from mmengine.config import Config
+    from mmengine.config.utils import MODULE2PACKAGE
+    from mmengine.hub import hub
+    from mmengine.infer import BaseInferencer
+
+    MODULE2PACKAGE[CONFIG_SCOPE] = CONFIG_SCOPE
+    split_name, load_model = hub._get_package_and_cfg_path, BaseInferencer._load_model_from_metafile
+
+    def get_package_and_cfg_path(cfg_path: str) -> tuple[str, str]:
+        scope, separator, name = cfg_path.partition('::')
+        return (scope, name) if separator and scope == CONFIG_SCOPE else split_name(cfg_path)
+
+    def load_model_from_metafile(self: BaseInferencer, model: str) -> tuple[Config, str | None]:
+        scope, separator, name = model.partition('::')
+        if not separator or scope != CONFIG_SCOPE:
+            return load_model(self, model)
+        registry_scope, self.scope = self.scope, scope
+        try:
+            return load_model(self, name)
+        finally:
+            self.scope = registry_scope
+
+    hub._get_package_and_cfg_path = get_package_and_cfg_path
+    BaseInferencer._load_model_from_metafile = load_model_from_metafile
+
+
 def resolve_config_path(path: str, relative_to: str = '') -> str:
     """Return the file that a config name stands for.
 
@@ -282,19 +315,26 @@ def base_files(path: str) -> list[str]:
 
 
 def config_path(name: str) -> Path:
-    """Path of one of the configs that come with the package.
+    """Return the path of one of the configs that come with the package.
 
     Args:
-        name: relative to the folder of configs, for example ``'ssd300_voc.py'``.
+        name: Path relative to the folder of configs, for example ``'ssd300_voc.py'`` or ``'bccd/ssd_depthwise_bccd.py'``.
 
     Raises:
-        FileNotFoundError: there is no such config; the message lists those that there are.
+        FileNotFoundError: There is no such config. The message names the configs with the same file name or, if there are
+            none, all of them.
     """
     folder = Path(__file__).parent / '.mim' / 'configs'
     path = folder / name
     if not path.is_file():
-        known = ', '.join(sorted(p.name for p in folder.glob('*.py')))
-        raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {folder}; it has: {known}")
+        known = sorted(
+            p.relative_to(folder).as_posix()
+            for p in folder.rglob('*.py')
+            if '_base_' not in p.relative_to(folder).parts
+        )
+        namesakes = [other for other in known if Path(other).name == Path(name).name]
+        hint = f'did you mean {" or ".join(namesakes)}?' if namesakes else f'it has: {", ".join(known)}'
+        raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {folder}; {hint}")
     return path
 
 
@@ -401,6 +441,7 @@ def install() -> None:
     allow_checkpoint_types()
     keep_weights_only()
     resolve_config_names()
+    find_models_by_name()
     replace_pkg_resources()
     start_gloo_without_gpu()
 

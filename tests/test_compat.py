@@ -137,6 +137,19 @@ def test_a_config_outside_the_repository_inherits_by_name(name, tmp_path):
     assert '_scope_' not in str(cfg._cfg_dict) and cfg.default_scope == 'mmdet'
 
 
+@pytest.mark.parametrize(
+    'name, found',
+    [
+        ('ssd_depthwise_bccd.py', 'did you mean bccd/ssd_depthwise_bccd.py'),
+        ('nowhere.py', 'bccd/ssd_depthwise_bccd.py, .*, ssd300_voc.py'),
+    ],
+)
+def test_unknown_config_name_says_which_folder_has_it_or_lists_them_all(name, found):
+    with pytest.raises(FileNotFoundError, match=found) as error:
+        compat.config_path(name)
+    assert '_base_' not in str(error.value)
+
+
 def test_an_unknown_config_name_is_an_error_that_lists_the_known_ones(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text("_base_ = 'ssd_plugin::ssd299_voc.py'\n")

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 OUT=work_dirs/demo
-CONFIG=configs/ssd_depthwise_shapes.py
+CONFIG=configs/demo/ssd_depthwise_shapes.py
 
 bash tools/setup_env.sh
 PYTHON=.venv/bin/python

@@ -1,10 +1,10 @@
 custom_imports = dict(imports=['ssd_plugin'], allow_failed_imports=False)
-# The components are in MMDetection's registries.
+# The components are registered in MMDetection's registries.
 default_scope = 'mmdet'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    # Training counts iterations, and metrics are logged over them too.
+    # Training counts iterations, so metrics are logged over iterations too.
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3, save_best='auto'),
@@ -18,7 +18,7 @@ custom_hooks = [
     dict(type='FiniteStepsHook'),
     dict(type='PreemptionHook'),
 ]
-# A rank that waits 10 minutes for another ends with an error: longer than an evaluation of COCO on one rank takes.
+# A rank that has waited 600 s for another ends with an error; evaluating COCO on one rank takes less.
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -1,5 +1,5 @@
 """What training and evaluation read: annotations, datasets, transforms, samplers and loading."""
 
-from . import coco, loading, samplers, transforms, tutorial_lists, voc, wider_face
+from . import augment_option, coco, loading, samplers, transforms, tutorial_lists, voc, wider_face
 
-__all__ = ['coco', 'loading', 'samplers', 'transforms', 'tutorial_lists', 'voc', 'wider_face']
+__all__ = ['augment_option', 'coco', 'loading', 'samplers', 'transforms', 'tutorial_lists', 'voc', 'wider_face']

@@ -20,12 +20,13 @@ from mmengine.logging import print_log
 from ssd_plugin.errors import UnusableData
 
 from .annotations.coco_table import INCOMPLETE, VERSION, CocoTable, build
+from .augment_option import AugmentOption
 from .ground_truth import BoxTable, collect_boxes
 from .unusable_data import MAX_FRACTION, excess
 
 
 @DATASETS.register_module()
-class SharedCocoDataset(CocoDataset):
+class SharedCocoDataset(AugmentOption, CocoDataset):
     """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
 
     A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs reuse them until the

@@ -8,10 +8,11 @@ from mmdet.registry import DATASETS
 from ssd_plugin.errors import UnusableData
 
 from .annotations.tutorial_lists import COLUMNS, defect, load, objects_file
+from .augment_option import AugmentOption
 
 
 @DATASETS.register_module()
-class JsonListsDataset(BaseDetDataset):
+class JsonListsDataset(AugmentOption, BaseDetDataset):
     """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial
     (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes.
 

@@ -13,12 +13,13 @@ from mmengine.logging import print_log
 from ssd_plugin.errors import UnusableData
 
 from .annotations import voc
+from .augment_option import AugmentOption
 from .image_files import files_by_stem
 from .transforms.image_decoding import UnreadableImage, decode
 from .unusable_data import MAX_FRACTION, excess
 
 
-class CheckedXMLDataset(XMLDataset):
+class CheckedXMLDataset(AugmentOption, XMLDataset):
     """A dataset in VOC's XML format that reports everything it skips.
 
     In training, images whose annotation cannot be read are skipped and named in the log, and objects of other classes are skipped and

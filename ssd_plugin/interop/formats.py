@@ -170,7 +170,7 @@ FORMATS = {
             for k, v in ((0, 0), (2, 1))
         }
         | _heads(_TORCHVISION_HEADS, 6),
-        ('ssd300_torchvision_coco.py',),
+        ('pretrained/ssd300_torchvision_coco.py',),
     ),
     'torchvision-ssdlite320': Format(
         "torchvision's ssdlite320_mobilenet_v3_large",
@@ -198,10 +198,10 @@ FORMATS = {
             for leaf in ('weight', 'bias')
         },
         (
-            'ssd300_mmdet_coco.py',
-            'ssd300_mmdet_voc.py',
-            'ssd512_mmdet_coco.py',
-            'ssd512_mmdet_voc.py',
+            'pretrained/ssd300_mmdet_coco.py',
+            'pretrained/ssd300_mmdet_voc.py',
+            'pretrained/ssd512_mmdet_coco.py',
+            'pretrained/ssd512_mmdet_voc.py',
             'ssdlite320_mobilenetv2_coco.py',
         ),
     ),
@@ -211,7 +211,7 @@ FORMATS = {
         | {'L2Norm': 'neck.l2_norm'}
         | {f'extras.{n}': f'neck.extra_layers.{n // 2}.{n % 2}.conv' for n in range(8)}
         | _heads({'conf': 'cls_convs', 'loc': 'reg_convs'}, 6),
-        ('ssd300_ssdpytorch_voc.py',),
+        ('pretrained/ssd300_amdegroot_voc.py',),
     ),
     'tutorial': Format(
         'the PyTorch tutorial to object detection (sgrvinod)',
@@ -227,7 +227,7 @@ FORMATS = {
             for kind, ours in (('cl', 'cls_convs'), ('loc', 'reg_convs'))
             for level, name in enumerate(_TUTORIAL_LEVELS)
         },
-        ('ssd300_tutorial_voc.py',),
+        ('recipes/ssd300_tutorial_voc.py',),
         _flatten_scale,
     ),
     'pytorch-ssd-vgg': Format(
@@ -237,12 +237,12 @@ FORMATS = {
         | {'source_layer_add_ons.0': 'neck.first_norm', 'source_layer_add_ons.0.scale': 'neck.l2_norm.weight'}
         | _extras('extras.{}', 4, ('.0', '.2'))
         | _heads(_PYTORCH_SSD_HEADS, 6),
-        ('ssd300_pytorchssd_voc.py', 'ssd300_ssdpytorch_voc.py'),
+        ('pretrained/ssd300_qfgaohao_voc.py', 'pretrained/ssd300_amdegroot_voc.py'),
     ),
     'pytorch-ssd-mobilenetv1': Format(
         "pytorch-ssd's MobileNetV1-SSD (qfgaohao)",
         _depthwise_layers(14) | _extras('extras.{}', 4, ('.0', '.2')) | _heads(_PYTORCH_SSD_HEADS, 6),
-        ('ssd300_mobilenetv1_voc.py',),
+        ('pretrained/ssd300_mobilenetv1_qfgaohao_voc.py',),
     ),
     'pytorch-ssd-mobilenetv2': Format(
         "pytorch-ssd's MobileNetV2-SSDLite (qfgaohao)",
@@ -250,7 +250,7 @@ FORMATS = {
         | _bottleneck_extras('extras.{}.conv', ('0 1', '3 4', '6 7'))
         | _heads(_PYTORCH_SSD_HEADS, 5, (('.0', '.0.conv'), ('.1', '.0.bn'), ('.3', '.1')))
         | {f'{theirs}.5': f'bbox_head.{ours}.5.0' for theirs, ours in _PYTORCH_SSD_HEADS.items()},
-        ('ssdlite300_mobilenetv2_voc.py',),
+        ('pretrained/ssdlite300_mobilenetv2_qfgaohao_voc.py',),
         _fold_bias_before_norm,
     ),
     'face-slim': Format(
@@ -263,6 +263,6 @@ FORMATS = {
         }
         | _heads(_PYTORCH_SSD_HEADS, 3, (('.0', '.0.conv'), ('.2', '.1')))
         | {f'{theirs}.3': f'bbox_head.{ours}.3.0' for theirs, ours in _PYTORCH_SSD_HEADS.items()},
-        ('ssd_face_slim_320x240.py',),
+        ('pretrained/ssd_face_slim_320x240.py',),
     ),
 }

@@ -11,7 +11,7 @@ from ssd_plugin.errors import UserError
 @pytest.fixture(scope='module')
 def kept(tmp_path_factory):
     """A kept batch of two images, the second with a pixel that is not a number, and its file."""
-    cfg = read_config('ssd_plugin::ssd_depthwise_shapes.py')
+    cfg = read_config('ssd_plugin::demo/ssd_depthwise_shapes.py')
     model = MODELS.build(cfg.model)
     images = [torch.zeros(3, 240, 320), torch.zeros(3, 240, 320)]
     images[1][0, 100, 100] = float('nan')

@@ -16,7 +16,7 @@ from ssd_plugin.configs import read_config
 from ssd_plugin.datasets.annotations.records import Severity
 from ssd_plugin.errors import UnusableData, UserError
 
-CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 SIZE = (320, 240)
 
 
@@ -292,7 +292,7 @@ def test_faces_without_a_size_are_an_error_as_in_training(faces, tmp_path):
 
 
 def test_wider_face_by_config(faces):
-    cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
+    cfg = read_config('ssd_plugin::pretrained/ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     ((name, annotations),) = dataset_sources.of_config(cfg)
     assert name == faces and len(annotations.images) == 16 and annotations.classes == ('face',)
 
@@ -351,7 +351,7 @@ def test_lists_of_the_tutorial(lists, case, tmp_path):
 def test_lists_of_the_tutorial_by_config(lists):
     shutil.copy(lists / 'TEST_images.json', lists / 'TRAIN_images.json')
     (lists / 'TRAIN_objects.json').write_text('[')
-    cfg = read_config('ssd_plugin::ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))
+    cfg = read_config('ssd_plugin::recipes/ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))
     (_, broken), (name, intact) = dataset_sources.of_config(cfg)
     assert kinds(broken.issues) == {'unreadable annotation': 1}
     assert name == lists / 'TEST_images.json' and len(intact.images) == 4 and intact.classes == CLASSES

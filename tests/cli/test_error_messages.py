@@ -13,7 +13,7 @@ from ssd_plugin.configs import read_config
 from ssd_plugin.datasets import xml_dataset
 from ssd_plugin.errors import UnusableData, UserError
 
-CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 QUICK = (
     'train_cfg.max_iters=2',
     'train_cfg.val_interval=2',
@@ -123,7 +123,7 @@ def test_a_broken_annotation_of_a_training_image_is_skipped_and_named(data, cont
 
 
 def test_a_broken_annotation_of_wider_face_is_skipped_in_training_and_an_error_in_testing(faces, said):
-    cfg = read_config('ssd_plugin::ssd_face_slim_320x240.py', dict(data_root=str(faces)))
+    cfg = read_config('ssd_plugin::pretrained/ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     train, val = ({**cfg[f'{split}_dataloader'].dataset, 'max_broken': 0.1} for split in ('train', 'val'))
     assert len(DATASETS.build(train)) == 12 and len(DATASETS.build(val)) == 4 and not said
     broken = [next((faces / f'WIDER_{split}/Annotations').iterdir()) for split in ('train', 'val')]

@@ -2,10 +2,11 @@ import pytest
 import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
 from ssd_plugin.configs import leaf_datasets
+from ssd_plugin.datasets.augment_option import augmented_pipeline
 from tests.support import CONFIGS, WHOLE_CONFIGS
 
 
@@ -16,6 +17,15 @@ def cfg(request):
 
 def split_of(cfg, split):
     return [dataset for _, dataset in leaf_datasets(cfg[f'{split}_dataloader'].dataset, split)]
+
+
+def test_no_helper_name_reaches_the_resolved_config(cfg):
+    assert set(cfg.keys()) <= {
+        *('model', 'data_root', 'metainfo', 'train_pipeline', 'test_pipeline', 'randomness'),
+        *(f'{split}_{part}' for split in ('train', 'val', 'test') for part in ('dataloader', 'cfg', 'evaluator')),
+        *('optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'default_hooks', 'custom_hooks', 'custom_imports'),
+        *('default_scope', 'env_cfg', 'visualizer', 'log_processor', 'log_level', 'load_from', 'resume'),
+    }
 
 
 def test_every_part_is_registered_and_builds(cfg):
@@ -44,14 +54,14 @@ def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
 @pytest.mark.parametrize(
     'name',
     [
-        'ssd300_mobilenetv1_voc.py',
-        'ssdlite300_mobilenetv2_voc.py',
+        'pretrained/ssd300_mobilenetv1_qfgaohao_voc.py',
+        'pretrained/ssdlite300_mobilenetv2_qfgaohao_voc.py',
         'ssdlite320_mobilenetv2_coco.py',
         'ssdlite320_mobilenetv3_coco.py',
-        'ssd_face_slim_320x240.py',
-        'ssd300_pytorchssd_voc.py',
-        'ssd300_torchvision_coco.py',
-        'ssd300_tutorial_voc.py',
+        'pretrained/ssd_face_slim_320x240.py',
+        'pretrained/ssd300_qfgaohao_voc.py',
+        'pretrained/ssd300_torchvision_coco.py',
+        'recipes/ssd300_tutorial_voc.py',
     ],
 )
 def test_detectors_with_weights_from_elsewhere_train_too(name):
@@ -89,9 +99,16 @@ def test_images_come_in_the_size_that_the_priors_are_made_for(cfg):
 
 
 def training_steps(cfg):
-    """Of each training data set; what follows in a mixture of images, its augmentation of one image, comes after."""
-    mixed = cfg.train_dataloader.dataset.get('pipeline', []) if 'dataset' in cfg.train_dataloader.dataset else []
-    return [[step.get('augment', step) for step in [*dataset.pipeline, *mixed]] for dataset in split_of(cfg, 'train')]
+    """Return the steps of each training dataset, those of a mix of images last, with the options of ``augment``."""
+    whole = cfg.train_dataloader.dataset
+    mixed = whole.get('pipeline', []) if 'dataset' in whole else []
+    return [
+        [
+            ConfigDict(step.get('augment', step))
+            for step in augmented_pipeline([*dataset.pipeline, *mixed], whole.get('augment'))
+        ]
+        for dataset in split_of(cfg, 'train')
+    ]
 
 
 def test_images_are_decoded_and_augmented_in_one_go_and_sent_as_one_tensor(cfg):

@@ -34,7 +34,9 @@ def priors_of(name):
 
 
 @pytest.mark.parametrize(
-    'name', [n for n in WHOLE_CONFIGS if n.startswith('ssd_depthwise_') and '320x240' in n] + ['bccd/depthwise.py']
+    'name',
+    [n for n in WHOLE_CONFIGS if n.startswith('ssd_depthwise_') and '320x240' in n]
+    + ['bccd/comparison/bccd_baseline.py'],
 )
 def test_depthwise_scales_are_interpolated_and_the_last_extra_prior_has_its_own(name):
     generator = priors_of(name)
@@ -67,7 +69,10 @@ def test_depthwise_widths_are_channels_of_the_first_layer_and_heads_are_separabl
     assert kinds == [[((3, 3), True), ((1, 1), False)]] * 3 + [[((3, 3), False)]]
 
 
-@pytest.mark.parametrize('name', ['ssd300_manytomany_voc.py', 'ssd300_manytomany_coco.py', 'bccd/many_to_many.py'])
+@pytest.mark.parametrize(
+    'name',
+    ['recipes/ssd300_manytomany_voc.py', 'recipes/ssd300_manytomany_coco.py', 'bccd/comparison/bccd_many_to_many.py'],
+)
 def test_many_to_many_matching_gives_a_prior_two_objects_and_objects_many_priors(name):
     head = detector_of(config(name)).bbox_head
     priors = torch.cat(head.prior_generator.grid_priors(head.prior_generator.featmap_sizes, device='cpu'))
@@ -81,12 +86,12 @@ def test_many_to_many_matching_gives_a_prior_two_objects_and_objects_many_priors
 
 
 def test_from_scratch_has_scales_up_to_one_no_weights_and_four_accumulated_batches():
-    cfg = config('ssd300_scratch_voc.py')
+    cfg = config('recipes/ssd300_scratch_voc.py')
     assert cfg.model.backbone.init_cfg is None
     assert cfg.train_dataloader.batch_size == 8 and cfg.optim_wrapper.type == 'PooledOptimWrapper'
     assert cfg.optim_wrapper.accumulative_counts == 4 and cfg.train_cfg.max_iters == 4 * 120000
     scales = [0.1, 0.2, 0.375, 0.55, 0.725, 0.9, 1.0]
-    for shapes, scale, following in zip(priors_of('ssd300_scratch_voc.py').shapes, scales, scales[1:]):
+    for shapes, scale, following in zip(priors_of('recipes/ssd300_scratch_voc.py').shapes, scales, scales[1:]):
         assert shapes[0].tolist() == pytest.approx([300 * scale] * 2)
         assert shapes[1].tolist() == pytest.approx([300 * math.sqrt(scale * following)] * 2)
 
@@ -94,9 +99,9 @@ def test_from_scratch_has_scales_up_to_one_no_weights_and_four_accumulated_batch
 @pytest.mark.parametrize(
     'name, network, maps',
     [
-        ('ssd300_tf2_voc.py', 'SSDVGG16', 38),
-        ('ssd300_tf2_mobilenetv1_voc.py', 'MobileNetV1', 19),
-        ('ssd300_tf2_mobilenetv2_voc.py', 'MobileNetV2', 19),
+        ('recipes/ssd300_tf2_voc.py', 'SSDVGG16', 38),
+        ('recipes/ssd300_tf2_mobilenetv1_voc.py', 'MobileNetV1', 19),
+        ('recipes/ssd300_tf2_mobilenetv2_voc.py', 'MobileNetV2', 19),
     ],
 )
 def test_tensorflow_guide_has_three_backbones_and_no_loss_without_objects(name, network, maps):
@@ -120,7 +125,7 @@ def test_tensorflow_guide_has_three_backbones_and_no_loss_without_objects(name, 
 
 
 def test_tutorial_clips_priors_in_centre_form_and_initializes_by_xavier():
-    cfg = config('ssd300_tutorial_voc.py')
+    cfg = config('recipes/ssd300_tutorial_voc.py')
     detector = detector_of(cfg)
     generator = detector.bbox_head.prior_generator
     priors = xyxy_to_cxcywh(torch.cat(generator.grid_priors(generator.featmap_sizes, device='cpu')))
@@ -137,7 +142,7 @@ def test_tutorial_clips_priors_in_centre_form_and_initializes_by_xavier():
 
 
 def test_tutorial_trains_biases_at_twice_the_rate_and_clips_gradients():
-    cfg = config('ssd300_tutorial_voc.py')
+    cfg = config('recipes/ssd300_tutorial_voc.py')
     assert cfg.train_dataloader.batch_size == 8 and cfg.param_scheduler[1].milestones == [80000, 100000]
     cfg.model.bbox_head.loss_multibox.alpha = 'learned'
     detector = detector_of(cfg)
@@ -154,7 +159,9 @@ def test_tutorial_trains_biases_at_twice_the_rate_and_clips_gradients():
     torch.testing.assert_close(before - conv.weight.detach(), 1e-3 * (10 + 5e-4 * before), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize('name, patience', [('ssd300_tutorial_plateau_voc.py', 5), ('bccd/tutorial.py', 2)])
+@pytest.mark.parametrize(
+    'name, patience', [('recipes/ssd300_tutorial_plateau_voc.py', 5), ('bccd/comparison/bccd_tutorial.py', 2)]
+)
 def test_plateau_takes_a_step_when_the_validation_loss_no_longer_falls(name, patience):
     cfg = config(name)
     assert cfg.model.type == 'MultiBoxDetector' and cfg.model.val_loss
@@ -174,7 +181,7 @@ def test_ssd512_has_seven_maps(name):
     assert sum(n * h * w for n, (h, w) in zip(generator.num_base_priors, generator.featmap_sizes)) == 24564
 
 
-@pytest.mark.parametrize('name', ['ssd300_modern_voc.py', 'bccd/modern.py'])
+@pytest.mark.parametrize('name', ['recipes/ssd300_modern_voc.py', 'bccd/comparison/bccd_modern.py'])
 def test_modern_training_is_cosine_ema_focal_loss_overlap_and_mosaics_that_end(name):
     cfg = config(name)
     assert cfg.param_scheduler[1].type == 'CosineAnnealingLR' and cfg.param_scheduler[1].end == cfg.train_cfg.max_iters
@@ -207,7 +214,7 @@ def test_eight_gpus_see_as_many_images_at_as_much_learning_rate_each(data):
     }
 
 
-@pytest.mark.parametrize('name', [n for n in WHOLE_CONFIGS if n.startswith('bccd/')])
+@pytest.mark.parametrize('name', [n for n in WHOLE_CONFIGS if n.startswith('bccd/comparison/')])
 def test_recipes_on_bccd_see_the_same_number_of_images(name):
     cfg = config(name)
     assert cfg.train_cfg.max_iters * cfg.train_dataloader.batch_size == 900 * 16

@@ -19,7 +19,7 @@ BAD_IMAGES = ('BloodImage_00338', 'BloodImage_00343')
 
 @pytest.fixture(scope='module')
 def cfg():
-    return read_config(str(CONFIGS / 'ssd_depthwise_bccd.py'), dict(data_root=str(FOLDERS[0])))
+    return read_config(str(CONFIGS / 'bccd/ssd_depthwise_bccd.py'), dict(data_root=str(FOLDERS[0])))
 
 
 @pytest.fixture

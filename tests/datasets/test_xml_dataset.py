@@ -21,7 +21,7 @@ def data(shapes, tmp_path):
 
 
 def build(data, **options):
-    cfg = read_config('ssd_plugin::ssd_depthwise_shapes.py', dict(data_root=str(data)))
+    cfg = read_config('ssd_plugin::demo/ssd_depthwise_shapes.py', dict(data_root=str(data)))
     return DATASETS.build({**cfg.train_dataloader.dataset, **options})
 
 

@@ -42,7 +42,7 @@ class Run:
     ):
         self.server, self.folder, self.log = server, folder, folder.with_suffix('.log')
         self.written = self.log.stat().st_size if self.log.exists() else 0
-        config = settings.pop('config', 'ssd_plugin::ssd_depthwise_shapes.py')
+        config = settings.pop('config', 'ssd_plugin::demo/ssd_depthwise_shapes.py')
         values = {**SETTINGS, 'data_root': data, **{key.replace('__', '.'): value for key, value in settings.items()}}
         argv = [
             str(config),

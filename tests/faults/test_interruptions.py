@@ -118,14 +118,16 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_th
 def test_mosaics_end_at_the_same_iteration_in_a_run_that_was_interrupted(start, shapes, tmp_path):
     config = tmp_path / 'mosaic.py'
     config.write_text("""
-_base_ = 'ssd_plugin::ssd_depthwise_shapes.py'
-steps = _base_.train_dataloader.dataset.pipeline
+_base_ = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
+data = _base_.train_dataloader.dataset
+*load, augment, pack = data.pipeline
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='MultiImageMixDataset',
-        dataset=dict(_base_.train_dataloader.dataset, pipeline=steps[:2]),
-        pipeline=[dict(type='MosaicSSDAugment', augment=steps[2], prob=0.7), steps[3]]))
+        type='AugmentedMixDataset',
+        augment=data.pop('augment'),
+        dataset=dict(data, pipeline=load),
+        pipeline=[dict(type='MosaicSSDAugment', augment=augment, prob=0.7), pack]))
 custom_hooks = [*_base_.custom_hooks, dict(type='MosaicSwitchHook', share=0.5)]
 """)
     start(tmp_path / 'whole', config=config, train_dataloader__num_workers=2).finish()

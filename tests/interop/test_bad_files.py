@@ -27,7 +27,7 @@ def slim():
     form = FORMATS['face-slim']
     theirs = {}
     with DefaultScope.overwrite_default_scope('mmdet'):
-        shapes = parameter_shapes('ssd_plugin::ssd_face_slim_320x240.py', ())
+        shapes = parameter_shapes('ssd_plugin::pretrained/ssd_face_slim_320x240.py', ())
     for name, shape in shapes.items():
         source = next(key for key, ours in form.names.items() if name.startswith(ours + '.'))
         theirs[source + name[len(form.names[source]) :]] = torch.zeros(

@@ -13,8 +13,10 @@ FACES = ROOT.parent / 'shared' / 'data' / 'face_slim'
 @pytest.mark.skipif(not FACES.is_dir(), reason='the face detector and its photographs are not beside the project')
 def test_published_weights_give_the_published_detections(tmp_path):
     result = run_tool_in(tmp_path, 'convert_checkpoint.py', FACES / 'version-slim-320.pth', 'slim.pth')
-    assert result.returncode == 0 and 'ssd_face_slim_320x240.py' in result.stdout, result.stderr
-    model = init_detector(str(CONFIGS / 'ssd_face_slim_320x240.py'), str(tmp_path / 'slim.pth'), device='cpu')
+    assert result.returncode == 0 and 'pretrained/ssd_face_slim_320x240.py' in result.stdout, result.stderr
+    model = init_detector(
+        str(CONFIGS / 'pretrained/ssd_face_slim_320x240.py'), str(tmp_path / 'slim.pth'), device='cpu'
+    )
     assert model.dataset_meta['classes'] == ('face',)
     photographs = json.loads((FACES / 'expected.json').read_text())
     assert len(photographs) == 6

@@ -46,7 +46,7 @@ def test_mmdetection_detects_the_same_from_the_same_image(config, theirs, tmp_pa
 
 @pytest.mark.parametrize(
     'config, theirs',
-    [('ssd512_voc.py', 'pascal_voc/ssd512_voc0712.py'), ('ssd512_mmdet_coco.py', 'ssd/ssd512_coco.py')],
+    [('ssd512_voc.py', 'pascal_voc/ssd512_voc0712.py'), ('pretrained/ssd512_mmdet_coco.py', 'ssd/ssd512_coco.py')],
 )
 def test_ssd512_loads_strictly_into_mmdetection(config, theirs, tmp_path):
     cfg = read_config(f'ssd_plugin::{config}')
@@ -78,8 +78,8 @@ def test_own_classes_are_named_and_change_their_config(tmp_path):
     'config, message',
     [
         (None, '--config'),
-        ('ssd300_ssdpytorch_voc.py', 'background'),
-        ('ssd_depthwise_bccd.py', 'VGG-16'),
+        ('pretrained/ssd300_amdegroot_voc.py', 'background'),
+        ('bccd/ssd_depthwise_bccd.py', 'VGG-16'),
         ('ssd512_voc.py', 'does not fit'),
     ],
 )

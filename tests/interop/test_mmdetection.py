@@ -41,7 +41,7 @@ def with_live_signals(detector, size):
 @pytest.mark.parametrize(
     'config, ours, size',
     [
-        ('ssd/ssd300_coco.py', 'ssd300_mmdet_coco.py', 300),
+        ('ssd/ssd300_coco.py', 'pretrained/ssd300_mmdet_coco.py', 300),
         ('ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py', 'ssdlite320_mobilenetv2_coco.py', 320),
     ],
 )
@@ -63,9 +63,9 @@ def test_outputs_are_identical_and_detections_the_same(config, ours, size, tmp_p
 @pytest.mark.parametrize(
     'config, ours',
     [
-        ('pascal_voc/ssd300_voc0712.py', 'ssd300_mmdet_voc.py'),
-        ('pascal_voc/ssd512_voc0712.py', 'ssd512_mmdet_voc.py'),
-        ('ssd/ssd512_coco.py', 'ssd512_mmdet_coco.py'),
+        ('pascal_voc/ssd300_voc0712.py', 'pretrained/ssd300_mmdet_voc.py'),
+        ('pascal_voc/ssd512_voc0712.py', 'pretrained/ssd512_mmdet_voc.py'),
+        ('ssd/ssd512_coco.py', 'pretrained/ssd512_mmdet_coco.py'),
     ],
 )
 def test_every_config_is_recognized(config, ours, tmp_path):

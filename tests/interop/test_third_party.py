@@ -266,16 +266,23 @@ HALF = ((127.0,) * 3, (128.0,) * 3)
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 # name -> forward, priors, (means, standard deviations) in RGB, top-k per class before NMS, per image after it, config
 CASES = {
-    'ssd.pytorch': (ssd_pytorch, priors_by_size(*VGG_PRIORS), CAFFE, 200, None, 'ssd300_ssdpytorch_voc.py'),
-    'tutorial': (tutorial, priors_of_the_tutorial(), IMAGENET, None, 200, 'ssd300_tutorial_voc.py'),
-    'pytorch-ssd-vgg': (pytorch_ssd_vgg, priors_by_size(*VGG_PRIORS), CAFFE, 200, None, 'ssd300_pytorchssd_voc.py'),
+    'ssd.pytorch': (ssd_pytorch, priors_by_size(*VGG_PRIORS), CAFFE, 200, None, 'pretrained/ssd300_amdegroot_voc.py'),
+    'tutorial': (tutorial, priors_of_the_tutorial(), IMAGENET, None, 200, 'recipes/ssd300_tutorial_voc.py'),
+    'pytorch-ssd-vgg': (
+        pytorch_ssd_vgg,
+        priors_by_size(*VGG_PRIORS),
+        CAFFE,
+        200,
+        None,
+        'pretrained/ssd300_qfgaohao_voc.py',
+    ),
     'pytorch-ssd-vgg, early': (
         pytorch_ssd_vgg_early,
         priors_by_size(*VGG_PRIORS),
         CAFFE,
         200,
         None,
-        'ssd300_ssdpytorch_voc.py',
+        'pretrained/ssd300_amdegroot_voc.py',
     ),
     'pytorch-ssd-mobilenetv1': (
         pytorch_ssd_mobilenet_v1,
@@ -283,7 +290,7 @@ CASES = {
         HALF,
         200,
         None,
-        'ssd300_mobilenetv1_voc.py',
+        'pretrained/ssd300_mobilenetv1_qfgaohao_voc.py',
     ),
     'pytorch-ssd-mobilenetv2': (
         pytorch_ssd_mobilenet_v2,
@@ -291,7 +298,7 @@ CASES = {
         HALF,
         200,
         None,
-        'ssdlite300_mobilenetv2_voc.py',
+        'pretrained/ssdlite300_mobilenetv2_qfgaohao_voc.py',
     ),
 }
 

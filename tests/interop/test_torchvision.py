@@ -9,7 +9,7 @@ from tests.interop.parity import assert_same_detections, calibrate, converted, o
 UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 LABELS = [index for index in range(1, 91) if index not in UNUSED_IDS]
 MODELS = {
-    'ssd300_vgg16': ('torchvision-ssd300', 'ssd_plugin::ssd300_torchvision_coco.py', 300),
+    'ssd300_vgg16': ('torchvision-ssd300', 'ssd_plugin::pretrained/ssd300_torchvision_coco.py', 300),
     'ssdlite320_mobilenet_v3_large': ('torchvision-ssdlite320', 'ssd_plugin::ssdlite320_mobilenetv3_coco.py', 320),
 }
 

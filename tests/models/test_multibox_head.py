@@ -468,7 +468,7 @@ def test_normalizer_is_the_mean_over_ranks(monkeypatch):
 
 
 def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
-    cfg = Config.fromfile(CONFIGS / 'ssd300_manytomany_coco.py').model.bbox_head
+    cfg = Config.fromfile(CONFIGS / 'recipes/ssd300_manytomany_coco.py').model.bbox_head
     head = MODELS.build(cfg)
     priors = torch.cat(head.prior_generator.grid_priors(head.prior_generator.featmap_sizes, device='cpu'))
     chosen = priors[5000]

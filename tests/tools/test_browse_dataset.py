@@ -7,13 +7,13 @@ from mmdet.registry import DATASETS
 from ssd_plugin.analysis.sample_sheets import HEIGHT, TITLE, contact_sheet, stages
 from ssd_plugin.configs import read_config
 
-CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
 
 @pytest.fixture
 def dataset(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
-    cfg.train_dataloader.dataset.pipeline[2].update(
+    cfg.train_dataloader.dataset.augment.update(
         zoom_out_prob=1.0, zoom_out_ratio=(2, 3), constraints=(0.0,), brightness=32.0
     )
     return DATASETS.build(cfg.train_dataloader.dataset)
@@ -38,6 +38,7 @@ def test_stages_show_window_sample_and_colors(dataset):
 def test_each_step_of_mmdetection_is_a_stage_in_whole_levels(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
     data = cfg.train_dataloader.dataset
+    data.augment = None
     data.pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations', with_bbox=True),
@@ -56,9 +57,10 @@ def test_each_step_of_mmdetection_is_a_stage_in_whole_levels(shapes):
 def test_stages_show_what_a_mosaic_is_made_of(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
     data = cfg.train_dataloader.dataset
-    loading, augment, packing = data.pipeline[:2], data.pipeline[2], data.pipeline[3]
+    *loading, augment, packing = data.pipeline
     mixed = dict(
-        type='MultiImageMixDataset',
+        type='AugmentedMixDataset',
+        augment=data.pop('augment'),
         dataset={**data, 'pipeline': loading},
         pipeline=[dict(type='MosaicSSDAugment', augment=augment), packing],
     )

@@ -6,7 +6,7 @@ import pytest
 from tests.support import CONFIGS, ROOT
 
 BCCD = ROOT.parent / 'shared/data/bccd'
-CONFIG = CONFIGS / 'ssd_depthwise_shapes.py'
+CONFIG = CONFIGS / 'demo/ssd_depthwise_shapes.py'
 
 
 @pytest.fixture

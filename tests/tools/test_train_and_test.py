@@ -14,7 +14,7 @@ from mmengine.fileio import load
 from ssd_plugin.prepare.drawn_shapes import CLASSES
 from tests.support import CONFIGS, run_tool_in
 
-CONFIG = 'ssd_plugin::ssd_depthwise_shapes.py'
+CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
 
 def options(data, iterations=4, **more):
@@ -172,7 +172,7 @@ def test_detect_says_what_matches_nothing(trained, run_tool, tmp_path):
 
 def test_mmdetections_inferencer_works_with_config_and_checkpoint(trained, shapes):
     inferencer = DetInferencer(
-        str(CONFIGS / 'ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False
+        str(CONFIGS / 'demo/ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False
     )
     image = next((shapes / 'JPEGImages').iterdir())
     result = inferencer(str(image), no_save_vis=True, no_save_pred=True)['predictions'][0]
@@ -336,8 +336,8 @@ def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tm
 @pytest.mark.parametrize(
     'name, where, metric',
     [
-        ('modern', ['dataset.dataset'], 'pascal_voc/AP50'),
-        ('tutorial', ['dataset'], 'val_loss'),
+        ('bccd_modern', ['dataset.dataset'], 'pascal_voc/AP50'),
+        ('bccd_tutorial', ['dataset'], 'val_loss'),
     ],
 )
 def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool, tmp_path):
@@ -345,9 +345,9 @@ def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool
     config = tmp_path / 'mine.py'
     data = f"dict(data_root='{shapes}/', metainfo=dict(classes={CLASSES[:3]}))"
     config.write_text(
-        f"_base_ = 'ssd_plugin::bccd/{name}.py'\n"
+        f"_base_ = 'ssd_plugin::bccd/comparison/{name}.py'\n"
         f'data = {data}\n'
-        f'train_dataloader = dict(dataset={"dict(dataset=data)" if name == "modern" else "data"})\n'
+        f'train_dataloader = dict(dataset={"dict(dataset=data)" if name == "bccd_modern" else "data"})\n'
         'val_dataloader = dict(dataset=data)\n'
         'test_dataloader = val_dataloader\n'
     )

@@ -1,4 +1,5 @@
-# COCO 2017. tools/prepare_data.py makes this layout. A config that uses it sets the pipelines, which depend on the input size.
+# COCO 2017, in the layout that tools/prepare_data.py makes. The detector's config sets the pipelines, which depend on
+# the input size.
 _base_ = './loaders.py'
 data_root = 'data/coco/'
 train_dataloader = dict(

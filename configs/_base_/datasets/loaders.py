@@ -1,6 +1,6 @@
-# How batches are loaded, whatever the data set. A worker makes 500 images and more a second (docs/data.md), so 8 of them feed a GPU
-# with thousands; a node with 8 GPUs runs 64. Images reach the GPU as uint8, from pinned memory, a batch at a time, and are
-# normalised there.
+# How batches are loaded, whatever the dataset. One worker prepares 500 images a second or more (docs/data.md), so 8
+# workers feed a GPU with thousands; a node with 8 GPUs runs 64 workers. Images are sent to the GPU as uint8, one batch
+# at a time from pinned memory, and are normalized there.
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,

@@ -1,6 +1,6 @@
-# WIDER FACE in VOC's format, in the layout that MMDetection's WIDERFaceDataset documents
-# (github.com/sovrasov/wider-face-pascal-voc-annotations): train.txt, val.txt, WIDER_train/ and WIDER_val/, each with the images'
-# folders and Annotations/. A config that uses it sets the pipelines, which depend on the input size.
+# WIDER FACE in VOC format, in the layout that MMDetection's WIDERFaceDataset documents
+# (github.com/sovrasov/wider-face-pascal-voc-annotations): train.txt, val.txt, and WIDER_train/ and WIDER_val/, each
+# with the image folders and Annotations/. The detector's config sets the pipelines, which depend on the input size.
 _base_ = './loaders.py'
 data_root = 'data/WIDERFace/'
 train_dataloader = dict(
@@ -22,6 +22,6 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-# AP at IoU 0.5 over all faces; WIDER FACE's own easy, medium and hard subsets are not told apart.
+# AP at IoU 0.5 over all faces, without WIDER FACE's division into easy, medium and hard subsets.
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
-# SSD300 on MobileNets as in pytorch-ssd (github.com/qfgaohao/pytorch-ssd, vision/ssd/config/mobilenetv1_ssd_config.py): feature
-# maps 19, 10, 5, 3, 2, 1; 3000 priors, limited to the image in centre form; background first; RGB, (x - 127) / 128.
+# SSD300 on MobileNets as in pytorch-ssd (github.com/qfgaohao/pytorch-ssd, vision/ssd/config/mobilenetv1_ssd_config.py):
+# feature maps 19, 10, 5, 3, 2, 1; 3000 priors, clipped to the image as cxcywh; background first; RGB, (x - 127) / 128.
 model = dict(
     type='SingleStageDetector',
     data_preprocessor=dict(

@@ -1,9 +1,9 @@
-# SSD on VGG-16 (arXiv 1512.02325): what SSD300 and SSD512 share.
+# The parts of SSD on VGG-16 (arXiv 1512.02325) that SSD300 and SSD512 share.
 model = dict(
     type='SingleStageDetector',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # ImageNet's mean and deviation, which torchvision's VGG-16 was trained with.
+        # Mean and standard deviation of ImageNet, with which torchvision's VGG-16 was trained.
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,

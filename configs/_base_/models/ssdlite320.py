@@ -1,7 +1,7 @@
-# SSDLite at 320x320 (arXiv 1801.04381, section 6.2): depthwise separable predictors and extra layers with batch norm and ReLU6,
-# feature maps 20, 10, 5, 3, 2, 1; 3234 priors.
-norm_cfg = dict(type='BN', eps=0.001, momentum=0.03)
-act_cfg = dict(type='ReLU6')
+# SSDLite at 320x320 (arXiv 1801.04381, section 6.2): depthwise separable predictors and extra layers with batch norm
+# and ReLU6, feature maps 20, 10, 5, 3, 2, 1; 3234 priors.
+__norm_cfg = dict(type='BN', eps=0.001, momentum=0.03)
+__act_cfg = dict(type='ReLU6')
 model = dict(
     type='SingleStageDetector',
     data_preprocessor=dict(
@@ -18,15 +18,15 @@ model = dict(
         strides=(2, 2, 2, 2),
         paddings=(1, 1, 1, 1),
         separable=True,
-        norm_cfg=norm_cfg,
-        act_cfg=act_cfg,
+        norm_cfg=__norm_cfg,
+        act_cfg=__act_cfg,
         init_cfg=dict(type='Normal', layer='Conv2d', std=0.03),
     ),
     bbox_head=dict(
         type='MultiBoxHead',
         predictor='separable',
-        norm_cfg=norm_cfg,
-        act_cfg=act_cfg,
+        norm_cfg=__norm_cfg,
+        act_cfg=__act_cfg,
         init_cfg=dict(type='Normal', layer='Conv2d', std=0.03),
         prior_generator=dict(
             type='SSDPriorGenerator', input_size=320, strides=[16, 32, 64, 107, 160, 320], aspect_ratios=[[2, 3]] * 6

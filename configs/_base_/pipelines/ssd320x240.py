@@ -1,9 +1,8 @@
+# The pipelines of ssd300.py at 320x240, the input size of the depthwise detectors, whose mean fills what lies outside
+# the image.
 _base_ = './ssd300.py'
-[
-    step.update(scale=(320, 240))
-    for steps in (_base_.train_pipeline, _base_.test_pipeline)
-    for step in steps
-    if 'scale' in step
+__scale = (320, 240)
+train_pipeline = [
+    dict(step, scale=__scale, fill=[127.0] * 3) if 'scale' in step else step for step in _base_.train_pipeline
 ]
-# The mean of the depthwise detectors, which are all that have this size.
-_base_.train_pipeline[2].update(fill=[127.0] * 3)
+test_pipeline = [dict(step, scale=__scale) if 'scale' in step else step for step in _base_.test_pipeline]

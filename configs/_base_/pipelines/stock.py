@@ -1,4 +1,4 @@
-# MMDetection's own steps for SSD, one after the other, for comparison: FusedSSDAugment does the same in one.
+# MMDetection's own steps for SSD, one after another, to compare with: FusedSSDAugment does the same in one step.
 stock_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),

@@ -129,7 +129,7 @@ def test_a_division_outside_the_image_is_refused():
 
 
 def test_the_modern_recipe_mixes_the_images_of_its_dataset(shapes):
-    cfg = Config.fromfile(CONFIGS / 'bccd/modern.py').train_dataloader.dataset
+    cfg = Config.fromfile(CONFIGS / 'bccd/comparison/bccd_modern.py').train_dataloader.dataset
     inner = dict(
         cfg.dataset,
         data_root=str(shapes),

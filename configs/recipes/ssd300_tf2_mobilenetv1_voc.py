@@ -1,0 +1,3 @@
+# The same as ssd300_tf2_voc.py, on MobileNetV1.
+_base_ = ['./ssd300_tf2_voc.py', '../_base_/variations/ssd300_on_mobilenetv1.py']
+model = _base_.pop('ssd300_on_mobilenetv1')

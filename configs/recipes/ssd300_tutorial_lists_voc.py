@@ -1,0 +1,15 @@
+# The same as ssd300_tutorial_voc.py, on the lists that the tutorial's create_data_lists.py writes into data_root:
+# TRAIN_images.json, TRAIN_objects.json, TEST_images.json, TEST_objects.json and label_map.json. Relative image paths in
+# the lists lie below data_prefix.img of each dataset.
+_base_ = './ssd300_tutorial_voc.py'
+data_root = 'data/tutorial/'
+__lists = dict(_delete_=True, type='JsonListsDataset', data_root=data_root)
+train_dataloader = dict(
+    dataset=dict(
+        ann_file='TRAIN_images.json', filter_cfg=dict(filter_empty_gt=True), pipeline=_base_.train_pipeline, **__lists
+    )
+)
+val_dataloader = dict(
+    dataset=dict(ann_file='TEST_images.json', test_mode=True, pipeline=_base_.test_pipeline, **__lists)
+)
+test_dataloader = val_dataloader
