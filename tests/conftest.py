@@ -14,7 +14,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from ssd_plugin.prepare.drawn_shapes import draw_dataset
-from tests.support import run_tool_in
+from tests.support import run_tool_in, tool_server
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,13 @@ def mmdet_scope():
     """Names are looked up in MMDetection's registries; random tensors are the same in every run."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def tool_server_ends():
+    """The server that forks tools, if a test has started it, ends with the session."""
+    yield
+    tool_server.close()
 
 
 @pytest.fixture(scope='session')

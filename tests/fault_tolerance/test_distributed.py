@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ssd_plugin.prepare.drawn_shapes import CLASSES
-from tests.faults.runs import assert_same
+from tests.fault_tolerance.runs import assert_same
 from tests.support import ROOT, run_tool_in
 
 ITERATIONS = 20

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from tests.faults.test_distributed import environment, run, with_hook, write_config
+from tests.fault_tolerance.test_distributed import environment, run, with_hook, write_config
 from tests.support import run_tool_in
 
 

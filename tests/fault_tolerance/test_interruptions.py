@@ -6,19 +6,19 @@ import resource
 import shutil
 import signal
 import time
+from functools import partial
 
 import pytest
 
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_whole
 from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
-from tests.faults.runs import ITERATIONS, Starter, assert_same, state_of
+from tests.fault_tolerance.runs import ITERATIONS, Run, assert_same, state_of
 
 
 @pytest.fixture(scope='module')
-def start(shapes, tmp_path_factory):
-    starter = Starter(tmp_path_factory.mktemp('server'), shapes)
-    yield starter
-    starter.close()
+def start(shapes):
+    """Start a training on the drawn data."""
+    return partial(Run, shapes)
 
 
 @pytest.fixture(scope='module')
@@ -77,7 +77,7 @@ def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted,
     run = start(folder)
     run.wait_for(f'Iter(train) [{moment:2}/{ITERATIONS}]')
     # To all processes of the run, as clusters do.
-    for child in os.popen(f'ps -o pid= --ppid {run.pid}').read().split():
+    for child in os.popen(f'ps -o pid= --ppid {run.program.pid}').read().split():
         os.kill(int(child), number)
     run.signal(number)
     assert run.end() == PREEMPTED_STATUS, run.text()[-3000:]
@@ -152,7 +152,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_is_an_error_at_the_end(star
     run = start(folder, slow_saves=0.0)
     run.wait_for(lambda: (folder / 'iter_2.pth').exists())
     # Enough for a log, and a fifth of a checkpoint.
-    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    resource.prlimit(run.program.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     assert run.end() == 1
     text = run.text()
     assert f'iter_{ITERATIONS}.pth could not be saved: File too large. The last one is' in text
