@@ -1,6 +1,7 @@
 """Paths, and the ways in which tests run tools."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -112,3 +113,10 @@ def script_interpreters() -> dict[str, str]:
     The scripts pass signals on to the children of torchrun, which therefore has to be a process of their own.
     """
     return {'PYTHON': sys.executable, 'PYTHON_EXEC': tool_server.interpreter}
+
+
+def free_port() -> str:
+    """Return a port that no process listens on, for torchrun."""
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return str(listener.getsockname()[1])
