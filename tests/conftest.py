@@ -17,6 +17,12 @@ from ssd_plugin.prepare.drawn_shapes import draw_dataset
 from tests.support import run_tool_in, tool_server
 
 
+def pytest_collection_modifyitems(items):
+    """Run files with slow tests first, so that no worker begins one when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def mmdet_scope():
     """Names are looked up in MMDetection's registries; random tensors are the same in every run."""
@@ -26,7 +32,7 @@ def mmdet_scope():
 
 @pytest.fixture(scope='session', autouse=True)
 def tool_server_ends():
-    """The server that forks tools, if a test has started it, ends with the session."""
+    """Stop the tool server at the end of the session, if a test has started it."""
     yield
     tool_server.close()
 

@@ -1,4 +1,4 @@
-"""Paths, and the ways in which tests run tools."""
+"""Paths of the repository, and functions that run its tools."""
 
 import os
 import socket
@@ -17,19 +17,19 @@ TIMEOUT = 600
 
 
 class ToolServer:
-    """A process that forks the tools, started when it is first needed: one for each worker of pytest-xdist."""
+    """The process that forks tools, started on first use: one per worker of pytest-xdist."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen | None = None
 
     @cached_property
     def _folder(self) -> Path:
-        # Paths of sockets are limited to about 100 characters, which pytest's folders may exceed.
+        # Paths of sockets are limited to about 100 characters, which those of pytest may exceed.
         return Path(tempfile.mkdtemp(prefix='ssd_plugin_tools_'))
 
     @cached_property
     def address(self) -> str:
-        """The server's socket; starts the server."""
+        """The socket of the server, which is started."""
         address, log = self._folder / 'socket', self._folder / 'log'
         with open(log, 'wb') as errors:
             self._process = subprocess.Popen(
@@ -37,7 +37,7 @@ class ToolServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                # CUDA would have to be initialized to count the devices; forked processes could not use it then.
+                # NVML counts GPUs without initializing CUDA, which forked processes could not use any more.
                 env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTORCH_NVML_BASED_CUDA_CHECK': '1'},
             )
         for line in self._process.stdout:
@@ -47,14 +47,16 @@ class ToolServer:
 
     @cached_property
     def interpreter(self) -> str:
-        """An executable that runs Python programs by the server."""
+        """An executable that runs Python programs in forks of the server."""
         path = self._folder / 'python'
-        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{ROOT}/tests/tool_client.py" "{self.address}" "$@"\n')
+        path.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -I -S "{ROOT}/tests/tool_client.py" "{self.address}" "$@"\n'
+        )
         path.chmod(0o755)
         return str(path)
 
     def close(self) -> None:
-        """End the server, and with it what it still runs."""
+        """Stop the server and the programs that it still runs."""
         if self._process is not None:
             self._process.stdin.close()
             self._process.wait(60)
@@ -67,7 +69,7 @@ tool_server = ToolServer()
 
 
 def run_python_in(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a Python program in a fork of the tool server, with the arguments that would follow the interpreter."""
+    """Run a Python program, a script or ``-m`` and a module with arguments, in a fork of the tool server."""
     with tempfile.TemporaryFile('w+') as output, tempfile.TemporaryFile('w+') as errors, open(os.devnull) as nothing:
         streams = [file.fileno() for file in (nothing, output, errors)]
         command = [str(part) for part in command]
@@ -81,14 +83,14 @@ def run_python_in(folder: Path, *command: str, **environment: str) -> subprocess
 def run_tool_in(
     folder: Path, tool: str, *arguments: str, fresh: bool = False, **environment: str
 ) -> subprocess.CompletedProcess:
-    """Run a tool as a user does, from a folder of the user's.
+    """Run a tool from a folder outside of the repository, as users do.
 
     Args:
         folder: The working directory.
-        tool: A file in ``tools/``. Python runs in forks of the tool server, and so do the processes that torchrun starts for a script.
-        arguments: Those of the tool.
-        fresh: Whether to start an interpreter of its own instead, which takes seconds to import everything.
-        environment: Variables that are added to this process's own.
+        tool: A file in ``tools/``. Python tools, and those that torchrun starts for a script, are forked by the server.
+        arguments: Arguments of the tool.
+        fresh: Whether to start an interpreter instead, which takes seconds to import everything.
+        environment: Variables in addition to those of this process.
 
     Returns:
         The finished process.
@@ -108,15 +110,15 @@ def run_tool_in(
 
 
 def script_interpreters() -> dict[str, str]:
-    """Return the variables that tell shell scripts and torchrun which interpreters to start.
+    """Return the variables by which shell scripts and torchrun choose the interpreters that they start.
 
-    The scripts pass signals on to the children of torchrun, which therefore has to be a process of their own.
+    Scripts send signals to the children of torchrun, which therefore runs in a fresh interpreter.
     """
     return {'PYTHON': sys.executable, 'PYTHON_EXEC': tool_server.interpreter}
 
 
 def free_port() -> str:
-    """Return a port that no process listens on, for torchrun."""
+    """Return a TCP port that is not in use."""
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return str(listener.getsockname()[1])

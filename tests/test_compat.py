@@ -52,6 +52,7 @@ def test_environment_report_works():
     assert 'MMDetection' in collect_env()
 
 
+@pytest.mark.slow
 def test_compiled_ops_win_where_they_exist():
     # A module of that name stands for compiled ops.
     result = run_python(
@@ -147,6 +148,7 @@ def test_package_carries_every_config_and_tool():
     assert (mim / 'tools/train.py').is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('hide', [True, False])
 def test_mmdetections_configs_resolve_with_and_without_pkg_resources(hide, tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/default_runtime.py'\n")

@@ -1,7 +1,7 @@
-"""Run a Python program in a process forked by :mod:`tests.tool_server`; needs the standard library alone.
+"""Run a Python program in a process forked by :mod:`tests.tool_server`; imports the standard library only.
 
-As a script it stands in for the interpreter: ``python -I -S tests/tool_client.py SOCKET [-u] SCRIPT|-m MODULE [arguments]`` passes on its streams,
-working directory, environment and signals, and ends as the program does.
+As a script it replaces the interpreter: ``python -I -S tests/tool_client.py SOCKET [-u] SCRIPT|-m MODULE [arguments]``
+hands its streams, working directory and environment to the program, forwards signals, and exits with its status.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ LENGTH = struct.Struct('!Q')
 
 
 class ForkedProgram:
-    """A program that runs in a child of the server. Closing the connection kills it and its process group."""
+    """A program that runs in a child of the server. Closing the connection kills its process group."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class ForkedProgram:
 
         Args:
             address: The server's socket.
-            command: What would follow the interpreter on the command line.
+            command: The arguments that would follow the interpreter on a command line.
             folder: The working directory.
-            environment: The whole environment.
+            environment: All environment variables.
             streams: File descriptors of the standard input, output and error.
         """
         request = json.dumps(dict(command=list(command), folder=str(folder), environment=dict(environment))).encode()
@@ -57,10 +57,10 @@ class ForkedProgram:
             self.connection.sendall(f'{int(number)}\n'.encode())
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit status, negative for a signal as :mod:`subprocess` has it.
+        """Wait for the program and return its exit status, ``-N`` if signal N ended it.
 
         Raises:
-            TimeoutError: The program is still running; it is killed.
+            TimeoutError: The program was still running, and has been killed.
         """
         self.connection.settimeout(timeout)
         try:
@@ -69,6 +69,7 @@ class ForkedProgram:
             self.close()
 
     def close(self) -> None:
+        """Disconnect from the server, which kills the program if it is still running."""
         self.answers.close()
         self.connection.close()
 
@@ -80,7 +81,7 @@ def main() -> None:
         signal.signal(number, lambda received, _: program.signal(received))
     status = program.wait()
     if status < 0:
-        # The parent is to see the same signal.
+        # The parent sees the same signal.
         if -status != signal.SIGKILL:
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)

@@ -1,8 +1,10 @@
-"""A process that has imported what the tools import, and forks itself to run them: a tool starts in 0.1 s instead of 5 s.
+"""A process that has imported what the tools import, and forks to run them: a tool starts in 0.1 s instead of 5 s.
 
-``python tests/tool_server.py SOCKET`` listens until its standard input ends. :mod:`tests.tool_client` has the other side: a request is a length,
-with the three standard streams as file descriptors, and JSON; answers are the lines ``{"pid": N}`` and ``{"status": N}``; what the client
-sends meanwhile are numbers of signals, one a line. A client that goes away takes its program with it.
+``python tests/tool_server.py SOCKET`` listens on a Unix socket until its standard input is closed. The client,
+:mod:`tests.tool_client`, sends the length of its request together with the file descriptors of the three standard
+streams, then the request as JSON. The server answers with the line ``{"pid": N}``, and with ``{"status": N}`` once the
+program has ended. Until then, each line from the client is the number of a signal to send to the program. When the
+client disconnects, the program is killed.
 """
 
 import ast
@@ -22,13 +24,13 @@ from pathlib import Path
 from typing import NoReturn
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
-# The path of this script is no part of a tool's.
+# Without the folder of this script, which a tool does not see.
 SEARCH_PATH = sys.path[1:]
 LENGTH_BYTES = 8
 
 
 def import_what_tools_import() -> None:
-    """Import the modules that stand at the top of the tools, and register MMDetection's components."""
+    """Import every module that a tool imports at its top level, and all components of MMDetection."""
     import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 
     for path in sorted(TOOLS.glob('*.py')):
@@ -44,7 +46,7 @@ def import_what_tools_import() -> None:
     from mmdet.utils import register_all_modules
 
     register_all_modules(init_default_scope=False)
-    # YAPF lays out the config whenever one is dumped, with each checkpoint: two thirds of the time of a short training.
+    # MMEngine formats the config with YAPF for each checkpoint, which takes half of the CPU time of a short training.
     mmengine.config.config.FormatCode = lambda text, **options: (text, False)
 
 
@@ -74,7 +76,7 @@ def execute(command: list[str]) -> int:
 
 
 def become(request: dict, streams: list[int]) -> NoReturn:
-    """Turn this child of the server into the program that was asked for."""
+    """Turn this child of the server into the requested program; does not return."""
     os.setpgid(0, 0)
     for target, source in enumerate(streams):
         os.dup2(source, target)
@@ -85,7 +87,7 @@ def become(request: dict, streams: list[int]) -> NoReturn:
     os.environ.update(request['environment'])
     added = os.environ.get('PYTHONPATH', '').split(os.pathsep)
     sys.path[:] = [path for path in added if path] + [path for path in SEARCH_PATH if path not in inherited]
-    # An interpreter that starts draws its own; torch begins with the same one always.
+    # A fresh interpreter draws its own seed for NumPy; that of torch is a constant.
     sys.modules['numpy'].random.seed()
     status = execute(request['command'])
     threading._shutdown()
@@ -96,7 +98,7 @@ def become(request: dict, streams: list[int]) -> NoReturn:
 
 
 class Server:
-    """Forks programs, and tells their clients how they end. A single thread, since it forks."""
+    """Fork programs and report their exit status, in a single thread, as a process that forks should have."""
 
     def __init__(self, address: str):
         self.selector = selectors.DefaultSelector()
@@ -104,14 +106,14 @@ class Server:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(address)
         self.listener.listen(64)
-        # Python writes a byte to it whenever a child has ended.
+        # Python writes a byte to it on SIGCHLD, which wakes the selector.
         self.wakeup, woken = socket.socketpair()
         self.woken = woken
         for end in (self.wakeup, woken):
             end.setblocking(False)
         signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        # Whoever started this process decides when it ends.
+        # An interrupt in the terminal reaches pytest, which then closes the standard input of this process.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> None:
@@ -144,7 +146,7 @@ class Server:
         if pid == 0:
             self.forget()
             become(json.loads(content), streams)
-        # Here as well as in the child, since either may be first.
+        # In the child as well, since either may run first.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         for descriptor in streams:
@@ -154,7 +156,7 @@ class Server:
         self.answer(client, pid=pid)
 
     def forget(self) -> None:
-        """Undo in a child what only the server needs."""
+        """Release in a child what only the server needs."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -169,11 +171,11 @@ class Server:
             self.end(client)
 
     def report(self) -> None:
-        """Tell clients whose programs have ended."""
+        """Send the exit status of programs that have ended to their clients."""
         for client, pid in list(self.clients.items()):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
-                # What it has started and left behind.
+                # Processes that it has started and left behind.
                 self.kill(pid)
                 del self.clients[client]
                 self.selector.unregister(client)
@@ -181,7 +183,7 @@ class Server:
                 client.close()
 
     def pass_on(self, client: socket.socket) -> None:
-        """Send the signals that a client has asked for, or end its program when the client has gone."""
+        """Forward signals from a client, or kill its program when the client has disconnected."""
         try:
             content = client.recv(4096)
         except OSError:
@@ -210,7 +212,7 @@ def main() -> None:
     threads = len(os.listdir('/proc/self/task')) if os.path.isdir('/proc/self/task') else threading.active_count()
     if threads > 1:
         raise RuntimeError(f'{threads} threads run after the imports: a fork would lose all but one')
-    # Children neither visit nor copy what is here now.
+    # The garbage collector of a child then neither visits nor copies what is allocated now.
     gc.collect()
     gc.freeze()
     server = Server(sys.argv[1])

@@ -73,6 +73,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp('json')
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 10**9))
 def test_any_change_is_named_or_harmless(seed, folder):

@@ -49,9 +49,9 @@ def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
         'ssdlite320_mobilenetv2_coco.py',
         'ssdlite320_mobilenetv3_coco.py',
         'ssd_face_slim_320x240.py',
-        'ssd300_pytorchssd_voc.py',
-        'ssd300_torchvision_coco.py',
-        'ssd300_tutorial_voc.py',
+        pytest.param('ssd300_pytorchssd_voc.py', marks=pytest.mark.slow),
+        pytest.param('ssd300_torchvision_coco.py', marks=pytest.mark.slow),
+        pytest.param('ssd300_tutorial_voc.py', marks=pytest.mark.slow),
     ],
 )
 def test_detectors_with_weights_from_elsewhere_train_too(name):

@@ -1,4 +1,4 @@
-"""Training runs to be interrupted."""
+"""Training runs in the background, to be interrupted."""
 
 import os
 import time
@@ -29,7 +29,7 @@ SETTINGS = {
 
 
 class Run:
-    """A training in the background, by ``tools/train.py``, with its output in a log beside its work dir."""
+    """A run of ``tools/train.py`` in the background, with its output in a log file beside its work dir."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class Run:
         config: str | Path = 'ssd_plugin::ssd_depthwise_shapes.py',
         **settings: object,
     ) -> None:
-        """Start it.
+        """Start the run.
 
         Args:
-            data: The dataset.
+            data: Root of the dataset.
             folder: The work dir.
-            arguments: More of the tool's.
+            arguments: Further arguments of the tool.
             slow_saves: Seconds in the middle of each write of a checkpoint.
             slow_validation: Seconds before each validation.
-            config: Its config.
-            settings: Options of the config, ``a__b=value`` for ``a.b=value``.
+            config: The config.
+            settings: Values for ``--cfg-options``, ``a__b=value`` for ``a.b=value``.
         """
         self.log = folder.with_suffix('.log')
         self.written = self.log.stat().st_size if self.log.exists() else 0
@@ -71,14 +71,14 @@ class Run:
             self.program = ForkedProgram(tool_server.address, command, folder.parent, environment, streams)
 
     def text(self) -> str:
-        """What this run has logged so far."""
+        """Return what this run has logged so far."""
         return self.log.read_bytes()[self.written :].decode()
 
     def wait_for(self, condition: str | Callable[[], bool], seconds: float = 120.0) -> None:
         """Wait until a text is in the log, or a condition holds, or the process has ended."""
         end = time.time() + seconds
         while not (condition in self.text() if isinstance(condition, str) else condition()):
-            assert time.time() < end, f'waited in vain; the log ends with {self.text()[-2000:]}'
+            assert time.time() < end, f'the condition has not come true; the log ends with {self.text()[-2000:]}'
             if not Path(f'/proc/{self.program.pid}').exists():
                 return
             time.sleep(0.005)
@@ -99,7 +99,7 @@ class Run:
 
 
 def state_of(folder: Path) -> dict:
-    """What a run has come to: weights, average, optimizer, schedule, best."""
+    """Return the final state of a run: weights, their average, optimizer, schedule and best score."""
     checkpoint = torch.load(folder / f'iter_{ITERATIONS}.pth', weights_only=True)
     info = checkpoint['message_hub']['runtime_info']
     return {
@@ -111,7 +111,7 @@ def state_of(folder: Path) -> dict:
 
 
 def assert_same(found, expected, where='') -> None:
-    """Bit for bit."""
+    """Compare nested containers of tensors bit for bit."""
     if isinstance(expected, torch.Tensor):
         assert torch.equal(found, expected), where
     elif isinstance(expected, dict):

@@ -1,4 +1,8 @@
-"""``tools/train.py``, with SLOW_SAVES seconds in the middle of each write of a checkpoint and SLOW_VALIDATION before each validation."""
+"""Run ``tools/train.py`` with pauses.
+
+The variables SLOW_SAVES and SLOW_VALIDATION are the seconds in the middle of each write of a checkpoint and before each
+validation.
+"""
 
 import os
 import runpy

@@ -13,12 +13,15 @@ from ssd_plugin.prepare.drawn_shapes import CLASSES
 from tests.fault_tolerance.runs import assert_same
 from tests.support import ROOT, free_port, run_tool_in, script_interpreters
 
+pytestmark = pytest.mark.slow
 DATA = """
 custom_imports = dict(imports=['ssd_plugin', 'recording'], allow_failed_imports=False)
 max_iters = {iterations}
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 pipeline = [*_base_.train_pipeline]
-data = dict(_delete_=True, type='CheckedVOCDataset', data_root='{data}/', metainfo=dict(classes={classes}), data_prefix=dict(sub_data_root=''))
+data = dict(
+    _delete_=True, type='CheckedVOCDataset', data_root='{data}/', metainfo=dict(classes={classes}),
+    data_prefix=dict(sub_data_root=''))
 train_dataloader = dict(
     batch_size=4, num_workers=1, dataset=dict(ann_file='ImageSets/Main/train.txt', pipeline=pipeline, **data))
 val_dataloader = dict(
@@ -150,7 +153,9 @@ def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they
         json.loads((tmp_path / 'run/rank_1.json').read_text()),
     )
     assert len(stopped[0]) == len(stopped[1]) and len(stopped[0]) % 5 == 0
-    run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--resume', *arguments, PORT=free_port())
+    run(
+        tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--resume', *arguments, PORT=free_port()
+    )
     run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'whole', *arguments, PORT=free_port())
     found, expected = (torch.load(tmp_path / name / 'iter_25.pth', weights_only=True) for name in ('run', 'whole'))
     assert_same(found['state_dict'], expected['state_dict'])

@@ -37,6 +37,7 @@ def finish_and_compare(start, folder, uninterrupted, **settings):
     return text
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
     moments = random.Random(5)
     for _ in range(10):
@@ -47,6 +48,7 @@ def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
     finish_and_compare(start, tmp_path / 'run', uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [1, 3])
 def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_path):
     folder = tmp_path / 'run'
@@ -59,6 +61,7 @@ def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_
     assert ('has no checkpoint to resume from' in text) == (number == 1)
 
 
+@pytest.mark.slow
 def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
     run = start(tmp_path / 'run', slow_validation=20.0)
     # Its checkpoint is there, its validation is not over.
@@ -69,6 +72,7 @@ def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
     assert text.count('pascal_voc/mAP: ') == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)]
 )
@@ -97,6 +101,7 @@ def test_a_signal_in_a_validation_does_not_wait_for_its_end(start, uninterrupted
     finish_and_compare(start, folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_another_number_of_workers_changes_nothing(start, uninterrupted, tmp_path):
     run = start(tmp_path / 'run', train_dataloader__num_workers=0, train_dataloader__persistent_workers=False)
     run.wait_for(f'Iter(train) [ 7/{ITERATIONS}]')
@@ -115,6 +120,7 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_th
     assert state_of(folder)['stream'] == dict(position=10 * 2 + 2 * 4, batch_size=4, ranks=1)
 
 
+@pytest.mark.slow
 def test_mosaics_end_at_the_same_iteration_in_a_run_that_was_interrupted(start, shapes, tmp_path):
     config = tmp_path / 'mosaic.py'
     config.write_text("""

@@ -186,6 +186,7 @@ def test_curves_are_plotted(trained, run_tool, tmp_path):
     assert result.returncode == 1 and 'no log' in result.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shapes, run_tool, tmp_path):
     few = options(shapes, 2, **{'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False})
     # Its base has channels_last and EMA.
@@ -315,6 +316,7 @@ def rename_classes(shapes, folder, kind):
         (folder / f'annotations/instances_{new}.json').write_text(json.dumps(coco))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['voc', 'coco'])
 def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tmp_path):
     rename_classes(shapes, tmp_path / 'data', kind)
@@ -334,6 +336,7 @@ def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tm
     assert ('pascal_voc/mAP' if kind == 'voc' else 'coco/bbox_mAP') in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, where, metric',
     [

@@ -89,6 +89,7 @@ def test_each_peer_detects_once_in_the_same_outputs(recorders):
     assert_same_outputs(box_maps, outputs['bbox_regression'], background_first=False)
 
 
+@pytest.mark.slow
 def test_losses_of_the_same_outputs_differ_by_the_peers_priors_only():
     """By a few percent, where one that counted other objects or priors would be off by much more."""
     torch.manual_seed(0)
@@ -122,10 +123,12 @@ def test_one_image_with_many_objects_needs_no_more_memory():
 @pytest.mark.parametrize(
     'command, rows',
     [
-        (('loss', '--batch', '1'), {OURS, MMDET, TORCHVISION}),
-        (('predict', '--batch', '1'), {OURS, MMDET, TORCHVISION}),
+        pytest.param(('loss', '--batch', '1'), {OURS, MMDET, TORCHVISION}, marks=pytest.mark.slow),
+        pytest.param(('predict', '--batch', '1'), {OURS, MMDET, TORCHVISION}, marks=pytest.mark.slow),
         (('infer', '--channels-last'), {OURS, 'network alone', 'backbone', 'extra layers', 'head', 'post-processing'}),
-        (('train-step', '--batch', '1'), {OURS, MMDET, TORCHVISION, 'network alone'}),
+        pytest.param(
+            ('train-step', '--batch', '1'), {OURS, MMDET, TORCHVISION, 'network alone'}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_tool_prints_and_writes_its_figures(run_tool, tmp_path, command, rows):
@@ -163,6 +166,7 @@ def test_photographs_are_encoded_again_with_their_boxes(shapes, tmp_path):
     assert reencoded_photos.classes_of(shapes) == ('circle', 'square', 'star', 'triangle')
 
 
+@pytest.mark.slow
 def test_the_start_is_measured_with_its_workers(tmp_path):
     cv2.imwrite(str(tmp_path / '0.jpg'), np.zeros((48, 64, 3), np.uint8))
     startup.generate(tmp_path / 'a.json', 40, 300)
@@ -176,6 +180,7 @@ def test_the_start_is_measured_with_its_workers(tmp_path):
         assert found['seconds'] > 0 and found['memory'] > 50
 
 
+@pytest.mark.slow
 def test_sweep_is_drawn(run_tool, tmp_path):
     result = run_tool('benchmark.py', 'loss', '--batch', '1', '--rounds', '1', '--sweep', 'classes')
     assert result.returncode == 0, result.stderr
