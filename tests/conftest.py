@@ -14,7 +14,13 @@ import torch
 from mmengine.registry import init_default_scope
 
 from ssd_plugin.prepare.drawn_shapes import draw_dataset
-from tests.support import run_tool_in
+from tests.support import run_tool_in, tool_server
+
+
+def pytest_collection_modifyitems(items):
+    """Run files with slow tests first, so that no worker begins one when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +28,13 @@ def mmdet_scope():
     """Names are looked up in MMDetection's registries; random tensors are the same in every run."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def tool_server_ends():
+    """Stop the tool server at the end of the session, if a test has started it."""
+    yield
+    tool_server.close()
 
 
 @pytest.fixture(scope='session')

@@ -55,6 +55,7 @@ def test_the_environment_report_works_without_compiled_ops():
     assert 'MMDetection' in collect_env()
 
 
+@pytest.mark.slow
 def test_compiled_ops_are_used_where_they_exist():
     # A module of that name in place of compiled ops.
     result = run_python(
@@ -163,6 +164,7 @@ def test_the_package_contains_every_config_and_tool():
     assert (mim / 'tools/train.py').is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('hide', [True, False])
 def test_mmdetections_configs_resolve_with_and_without_pkg_resources(hide, tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/default_runtime.py'\n")

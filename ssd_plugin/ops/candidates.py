@@ -154,11 +154,11 @@ def likely_priors(predictions: Predictions, score_threshold: float) -> tuple[Ten
     if sum(mask.sum() for mask in masks) > SPARSE_FRACTION * sum(mask.numel() for mask in masks):
         return None
     found, start = [], 0
-    for view, mask in zip(views, masks, strict=True):  # (B, cells, A, K), (B, cells, A)
+    for view, mask in zip(views, masks):  # (B, cells, A, K), (B, cells, A)
         image, cell, place = mask.nonzero(as_tuple=True)
         found.append((image, start + cell * view.shape[2] + place, at_least_float32(view[image, cell, place])))
         start += mask[0].numel()
-    image, prior, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
+    image, prior, logits = (torch.cat(parts) for parts in zip(*found))
     return image, prior, logits
 
 

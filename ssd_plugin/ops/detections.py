@@ -98,7 +98,7 @@ def detect_from(
         enough = complete | (counts[images] >= most)
         sizes = counts.tolist()
         starts = [0, *accumulate(sizes)]
-        for image, done in zip(images.tolist(), enough.tolist(), strict=True):
+        for image, done in zip(images.tolist(), enough.tolist()):
             if done:
                 part = slice(starts[image], starts[image] + min(sizes[image], most))
                 results[image] = Detections(boxes[part], candidates.score[part], candidates.label[part])

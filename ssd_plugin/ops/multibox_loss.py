@@ -86,7 +86,7 @@ def cross_entropy(maps: Sequence[Tensor], outputs: Tensor, num_outputs: int) -> 
     """
     sizes = [m[0].numel() // num_outputs for m in maps]
     parts = outputs.split(sizes, dim=1)
-    return torch.cat([_cross_entropy(m, part, num_outputs) for m, part in zip(maps, parts, strict=True)], dim=1)
+    return torch.cat([_cross_entropy(m, part, num_outputs) for m, part in zip(maps, parts)], dim=1)
 
 
 def _cross_entropy(scores: Tensor, outputs: Tensor, num_outputs: int) -> Tensor:

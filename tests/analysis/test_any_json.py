@@ -110,6 +110,7 @@ def assert_they_agree(content, folder):
         assert len(dataset.table.boxes) == len(content['annotations']) - skipped
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 10**9))
 def test_the_check_reports_every_change_that_training_refuses_or_skips(seed, folder):

@@ -26,6 +26,7 @@ def export(detector, folder, **options):
     return export_to_mmdet(folder / 'ours.pth', folder / 'theirs.pth', **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'config, theirs', [('ssd300_voc.py', 'pascal_voc/ssd300_voc0712.py'), ('ssd300_coco.py', 'ssd/ssd300_coco.py')]
 )

@@ -41,7 +41,7 @@ def with_live_signals(detector, size):
 @pytest.mark.parametrize(
     'config, ours, size',
     [
-        ('ssd/ssd300_coco.py', 'pretrained/ssd300_mmdet_coco.py', 300),
+        pytest.param('ssd/ssd300_coco.py', 'pretrained/ssd300_mmdet_coco.py', 300, marks=pytest.mark.slow),
         ('ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py', 'ssdlite320_mobilenetv2_coco.py', 320),
     ],
 )

@@ -316,7 +316,9 @@ def detect(scores, boxes, top_k, limit, score_threshold=0.01, max_overlap=0.45):
     return torch.stack(box), torch.stack(score), torch.tensor(label)
 
 
-@pytest.mark.parametrize('name', CASES)
+@pytest.mark.parametrize(
+    'name', [name if 'mobilenet' in name else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def test_outputs_and_detections_are_those_of_a_plain_forward(name, tmp_path):
     forward, priors, (mean, std), top_k, limit, config = CASES[name]
     images = random_images(300, 300, 2 if 'mobilenet' in name else 1)

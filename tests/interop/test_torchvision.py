@@ -43,7 +43,9 @@ def their_outputs(model, rgb):
     return images.tensors, head['cls_logits'].softmax(dim=-1), boxes
 
 
-@pytest.mark.parametrize('name', MODELS)
+@pytest.mark.parametrize(
+    'name', [name if 'lite' in name else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+)
 def test_outputs_and_detections_are_torchvisions(name, tmp_path):
     source_format, config, size = MODELS[name]
     model, images, rgb = random_model(name, size)

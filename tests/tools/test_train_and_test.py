@@ -12,7 +12,7 @@ from mmdet.registry import DATASETS
 from mmengine.fileio import load
 
 from ssd_plugin.prepare.drawn_shapes import CLASSES
-from tests.support import CONFIGS, run_tool_in
+from tests.support import CONFIGS, free_port, run_tool_in
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
@@ -47,8 +47,8 @@ def losses(text):
 def trained(shapes, tmp_path_factory):
     """A work dir after a short training, by the command line."""
     folder = tmp_path_factory.mktemp('work')
-    text = output(run_tool_in(folder, 'train.py', CONFIG, '--work-dir', folder / 'run', *options(shapes)))
-    return folder / 'run', text
+    command = ('train.py', CONFIG, '--work-dir', folder / 'run', *options(shapes))
+    return folder / 'run', output(run_tool_in(folder, *command, fresh=True))
 
 
 def test_training_logs_evaluates_and_saves(trained):
@@ -186,6 +186,7 @@ def test_curves_are_plotted(trained, run_tool, tmp_path):
     assert result.returncode == 1 and 'no log' in result.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shapes, run_tool, tmp_path):
     few = options(shapes, 2, **{'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False})
     # Its base has channels_last and EMA.
@@ -203,7 +204,7 @@ def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shape
             '--auto-scale-lr',
             *few,
             'model_wrapper_cfg.type=MMDistributedDataParallel',
-            PORT='29611',
+            PORT=free_port(),
         )
     )
     assert 'GPU number: 2' in text and sorted(losses(text)) == [1, 2]
@@ -218,7 +219,8 @@ def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shape
             '--work-dir',
             tmp_path / 'test',
             *options(shapes),
-            PORT='29612',
+            fresh=True,
+            PORT=free_port(),
         )
     )
     assert 'coco/bbox_mAP_50' in text and re.search(r'\| mAP', text)
@@ -314,6 +316,7 @@ def rename_classes(shapes, folder, kind):
         (folder / f'annotations/instances_{new}.json').write_text(json.dumps(coco))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['voc', 'coco'])
 def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tmp_path):
     rename_classes(shapes, tmp_path / 'data', kind)
@@ -333,6 +336,7 @@ def test_ssd300_trains_on_the_layouts_of_voc_and_coco(kind, shapes, run_tool, tm
     assert ('pascal_voc/mAP' if kind == 'voc' else 'coco/bbox_mAP') in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, where, metric',
     [

@@ -101,7 +101,7 @@ class MultiBoxHead(BaseDenseHead):
                 f'levels do not agree: in_channels has {len(in_channels)}, prior_generator {len(num_priors)}, '
                 f'predictor {len(kinds)}'
             )
-        layers = list(zip(in_channels, num_priors, kinds, strict=True))
+        layers = list(zip(in_channels, num_priors, kinds))
         self.cls_convs = nn.ModuleList(
             _predictor(channels, num * self.layout.num_outputs, kind, norm_cfg, act_cfg)
             for channels, num, kind in layers
@@ -155,8 +155,8 @@ class MultiBoxHead(BaseDenseHead):
             the outputs of a prior (the C classes, the background unless ``use_sigmoid``, and the unused ones).
         """
         return (
-            [conv(feat) for conv, feat in zip(self.cls_convs, feats, strict=True)],
-            [conv(feat) for conv, feat in zip(self.reg_convs, feats, strict=True)],
+            [conv(feat) for conv, feat in zip(self.cls_convs, feats)],
+            [conv(feat) for conv, feat in zip(self.reg_convs, feats)],
         )
 
     def predictions(self, cls_maps: Sequence[Tensor], box_maps: Sequence[Tensor]) -> Predictions:
@@ -240,7 +240,7 @@ class MultiBoxHead(BaseDenseHead):
         shapes = bbox_preds[0].new_tensor([meta['img_shape'][:2] for meta in batch_img_metas], dtype=torch.float32)
         results = []
         detections = detect(self.predictions(cls_scores, bbox_preds), shapes, settings)
-        for found, meta in zip(detections, batch_img_metas, strict=True):
+        for found, meta in zip(detections, batch_img_metas):
             boxes = found.boxes
             if rescale:
                 boxes = scale_boxes(boxes, [1 / factor for factor in meta['scale_factor']])
@@ -293,10 +293,10 @@ def padded_ground_truth(
     boxes, labels = [get_box_tensor(part.bboxes) for part in instances], [part.labels for part in instances]
     flags = None
     if ignored is not None and any(len(part) for part in ignored):
-        pairs = list(zip(instances, ignored, strict=True))
+        pairs = list(zip(instances, ignored))
         per_image = [torch.cat([a.labels.new_zeros(len(a)), b.labels.new_ones(len(b))]) for a, b in pairs]
         flags = pad_sequence(per_image, batch_first=True).bool()
-        boxes = [torch.cat([a, get_box_tensor(b.bboxes)]) for a, b in zip(boxes, ignored, strict=True)]
+        boxes = [torch.cat([a, get_box_tensor(b.bboxes)]) for a, b in zip(boxes, ignored)]
         labels = [torch.cat([a.labels, b.labels]) for a, b in pairs]
     lengths = [len(part) for part in labels]
     padded = pad_sequence(boxes, batch_first=True)

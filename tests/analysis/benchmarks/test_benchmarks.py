@@ -1,5 +1,6 @@
 import json
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,15 +12,91 @@ from ssd_plugin.analysis.benchmarks.memory import peak_memory
 from ssd_plugin.analysis.benchmarks.peers import MMDET, OURS, TORCHVISION, build_peers
 
 CPU = torch.device('cpu')
+PEERS = (OURS, MMDET, TORCHVISION)
 
 
-def test_the_same_work_is_measured():
-    """The peers' losses of the same outputs and objects differ by what they define differently only: torchvision and MMDetection
-    have other priors."""
-    setting = cases.Setting(batch=2, objects=5)
+class Recorder:
+    """A function that keeps the arguments of its calls."""
+
+    def __init__(self, result: object = None):
+        self.calls = []
+        self.result = result
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        self.calls.append((*args, *kwargs.values()))
+        return self.result
+
+
+@pytest.fixture
+def recorders(monkeypatch):
+    """What the cases call for each peer, recorded instead of computed."""
+    found = {name: Recorder([torch.zeros(8732, 4)] * 2 if name == 'anchors' else None) for name in (*PEERS, 'anchors')}
+    heads = {name: SimpleNamespace(loss_by_feat=found[name], predict_by_feat=found[name]) for name in (OURS, MMDET)}
+    peers = {name: SimpleNamespace(bbox_head=head) for name, head in heads.items()}
+    peers[TORCHVISION] = SimpleNamespace(postprocess_detections=found[TORCHVISION])
+    for peer in peers.values():
+        peer.eval = lambda peer=peer: peer
+    monkeypatch.setattr(cases, 'build_peers', lambda classes, device: peers)
+    monkeypatch.setattr(cases, 'torchvision_anchors', found['anchors'])
+    monkeypatch.setattr(cases, 'torchvision_loss', lambda model, *rest: found[TORCHVISION](*rest))
+    return found
+
+
+def assert_same_outputs(maps: list, flat: torch.Tensor, background_first: bool) -> None:
+    """``maps`` ``(B, A * values, H, W)`` hold, prior by prior, the rows of ``flat`` ``(B, P, values)``."""
+    number, values = 0, flat.shape[-1]
+    for level in maps:
+        for row, column, anchor in ((0, 0, 0), (level.shape[2] - 1, 0, 1), (0, level.shape[3] - 1, 3)):
+            prior = number + (row * level.shape[3] + column) * level.shape[1] // values + anchor
+            expected = level[1, anchor * values : (anchor + 1) * values, row, column].tolist()
+            if background_first:
+                expected = expected[-1:] + expected[:-1]
+            assert flat[1, prior].tolist() == expected
+        number += level[0, 0].numel() * level.shape[1] // values
+    assert number == flat.shape[1] == 8732
+
+
+def test_each_peer_computes_one_loss_of_the_same_outputs_and_objects(recorders):
+    functions = cases.loss(cases.Setting(batch=2, objects=5))
+    for function in functions.values():
+        function()
+    assert set(functions) == set(PEERS) and all(len(recorders[name].calls) == 1 for name in PEERS)
+    cls_maps, box_maps, objects, _, ignored = recorders[OURS].calls[0]
+    for mine, theirs in zip((*cls_maps, *box_maps), (map for maps in recorders[MMDET].calls[0][:2] for map in maps)):
+        assert torch.equal(mine, theirs)
+    assert recorders[MMDET].calls[0][2] is objects and len(objects) == len(ignored) == 2
+    assert all(len(instances.bboxes) == 5 for instances in objects) and not any(map(len, ignored))
+    outputs, anchors, targets = recorders[TORCHVISION].calls[0]
+    assert anchors is recorders['anchors'].result
+    assert_same_outputs(cls_maps, outputs['cls_logits'], background_first=True)
+    assert_same_outputs(box_maps, outputs['bbox_regression'], background_first=False)
+    for target, instances in zip(targets, objects, strict=True):
+        assert torch.equal(target['boxes'], instances.bboxes)
+        # Its background is class 0.
+        assert torch.equal(target['labels'] - 1, instances.labels)
+
+
+def test_each_peer_detects_once_in_the_same_outputs(recorders):
+    functions = cases.predict(cases.Setting(batch=2, objects=5), trained=False)
+    for function in functions.values():
+        function()
+    assert set(functions) == set(PEERS) and all(len(recorders[name].calls) == 1 for name in PEERS)
+    cls_maps, box_maps, metas = recorders[OURS].calls[0]
+    assert recorders[MMDET].calls[0][0] is cls_maps and recorders[MMDET].calls[0][1] is box_maps and len(metas) == 2
+    outputs, _, sizes = recorders[TORCHVISION].calls[0]
+    assert sizes == [(300, 300)] * 2
+    assert_same_outputs(cls_maps, outputs['cls_logits'], background_first=True)
+    assert_same_outputs(box_maps, outputs['bbox_regression'], background_first=False)
+
+
+@pytest.mark.slow
+def test_losses_of_the_same_outputs_differ_by_the_peers_priors_only():
+    """By a few percent, where one that counted other objects or priors would be off by much more."""
     torch.manual_seed(0)
-    losses = {name: float(cases._total(function())) for name, function in cases.loss(setting).items()}
-    assert max(losses.values()) < 1.2 * min(losses.values())
+    ours, *others = [
+        float(cases._total(function())) for function in cases.loss(cases.Setting(batch=2, objects=5)).values()
+    ]
+    assert others == pytest.approx([ours] * 2, rel=0.2)
 
 
 def test_trained_like_outputs_are_detected_as_their_objects():
@@ -46,10 +123,12 @@ def test_one_image_with_many_objects_needs_no_more_memory():
 @pytest.mark.parametrize(
     'command, rows',
     [
-        (('loss', '--batch', '1'), {OURS, MMDET, TORCHVISION}),
-        (('predict', '--batch', '1'), {OURS, MMDET, TORCHVISION}),
+        pytest.param(('loss', '--batch', '1'), {OURS, MMDET, TORCHVISION}, marks=pytest.mark.slow),
+        pytest.param(('predict', '--batch', '1'), {OURS, MMDET, TORCHVISION}, marks=pytest.mark.slow),
         (('infer', '--channels-last'), {OURS, 'network alone', 'backbone', 'extra layers', 'head', 'post-processing'}),
-        (('train-step', '--batch', '1'), {OURS, MMDET, TORCHVISION, 'network alone'}),
+        pytest.param(
+            ('train-step', '--batch', '1'), {OURS, MMDET, TORCHVISION, 'network alone'}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_tool_prints_and_writes_its_figures(run_tool, tmp_path, command, rows):
@@ -87,6 +166,7 @@ def test_photographs_are_encoded_again_with_their_boxes(shapes, tmp_path):
     assert reencoded_photos.classes_of(shapes) == ('circle', 'square', 'star', 'triangle')
 
 
+@pytest.mark.slow
 def test_the_start_is_measured_with_its_workers(tmp_path):
     cv2.imwrite(str(tmp_path / '0.jpg'), np.zeros((48, 64, 3), np.uint8))
     startup.generate(tmp_path / 'a.json', 40, 300)
@@ -97,9 +177,10 @@ def test_the_start_is_measured_with_its_workers(tmp_path):
     (tmp_path / 'a.json').write_text(json.dumps(content))
     for kind in (startup.STOCK, startup.OURS):
         found = startup.measure(kind, str(tmp_path / 'a.json'), str(tmp_path), 1, str(tmp_path / 'cache'))
-        assert 0 < found['seconds'] < 600 and found['memory'] > 50
+        assert found['seconds'] > 0 and found['memory'] > 50
 
 
+@pytest.mark.slow
 def test_sweep_is_drawn(run_tool, tmp_path):
     result = run_tool('benchmark.py', 'loss', '--batch', '1', '--rounds', '1', '--sweep', 'classes')
     assert result.returncode == 0, result.stderr

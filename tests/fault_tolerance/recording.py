@@ -1,4 +1,4 @@
-"""For configs of tests: what a rank has computed, and data that break numbers."""
+"""Components for configs of tests: a record of what a rank computes, and data that lead to non-finite numbers."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import nn
 
 @HOOKS.register_module(force=True)
 class RecordingHook(Hook):
-    """Write the losses and images of each iteration of this rank to ``rank_N.json`` of the work dir; keep batch norm's statistics."""
+    """Write loss and images of each iteration to ``rank_N.json`` in the work dir; freeze batch-norm statistics."""
 
     def before_train(self, runner):
         self.lines = []
@@ -33,7 +33,7 @@ class RecordingHook(Hook):
 
 @MODELS.register_module(force=True)
 class DoubleDetector(SingleStageDetector):
-    """In double precision, in which the order of a sum does not grow into another training."""
+    """A detector in double precision, in which the order of summation does not change the course of a training."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -45,7 +45,7 @@ class DoubleDetector(SingleStageDetector):
 
 @TRANSFORMS.register_module(force=True)
 class Poison(BaseTransform):
-    """Pixels or boxes, of some images, that are no numbers or absurd."""
+    """Replace pixels or boxes of some images by NaN or absurd values."""
 
     def __init__(self, what, every=1):
         self.what = what

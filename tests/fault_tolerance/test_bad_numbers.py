@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from tests.faults.test_distributed import environment, run, with_hook, write_config
+from tests.fault_tolerance.test_distributed import environment, run, with_hook, write_config
 from tests.support import run_tool_in
 
 
@@ -28,6 +28,7 @@ def assert_finite(folder):
     assert all(value.isfinite().all() for value in weights(folder).values() if value.is_floating_point())
 
 
+@pytest.mark.slow
 def test_nan_pixels_in_some_images_leave_out_their_steps(shapes, tmp_path):
     config = poisoned(tmp_path, shapes, 'pixels', every=6, more=with_hook('FiniteStepsHook', max_share=1.1))
     text = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run')
@@ -56,6 +57,7 @@ def test_boxes_without_area_or_of_absurd_size_end_in_a_finite_model(what, shapes
     assert_finite(tmp_path / 'run')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind, rate', [('ssd300', 0.03), ('depthwise', 0.3), ('ssd300', 30.0)])
 def test_a_learning_rate_far_too_high_ends_in_a_finite_model_or_an_error_that_says_so(kind, rate, shapes, tmp_path):
     config = write_config(tmp_path, kind, shapes, iterations=30)

@@ -1,13 +1,14 @@
-"""Training runs to be interrupted."""
+"""Training runs in the background, to be interrupted."""
 
-import json
 import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from tests.support import ROOT, tool_server
+from tests.tool_client import ForkedProgram
 
 ITERATIONS = 12
 SETTINGS = {
@@ -28,60 +29,67 @@ SETTINGS = {
 
 
 class Run:
-    """A training that goes on in another process."""
+    """A run of ``tools/train.py`` in the background, with its output in a log file beside its work dir."""
 
     def __init__(
         self,
-        server,
-        folder: Path,
         data: Path,
+        folder: Path,
         *arguments: str,
         slow_saves: float = 0.0,
         slow_validation: float = 0.0,
-        **settings,
-    ):
-        self.server, self.folder, self.log = server, folder, folder.with_suffix('.log')
+        config: str | Path = 'ssd_plugin::demo/ssd_depthwise_shapes.py',
+        **settings: object,
+    ) -> None:
+        """Start the run.
+
+        Args:
+            data: Root of the dataset.
+            folder: The work dir.
+            arguments: Further arguments of the tool.
+            slow_saves: Seconds in the middle of each write of a checkpoint.
+            slow_validation: Seconds before each validation.
+            config: The config.
+            settings: Values for ``--cfg-options``, ``a__b=value`` for ``a.b=value``.
+        """
+        self.log = folder.with_suffix('.log')
         self.written = self.log.stat().st_size if self.log.exists() else 0
-        config = settings.pop('config', 'ssd_plugin::demo/ssd_depthwise_shapes.py')
         values = {**SETTINGS, 'data_root': data, **{key.replace('__', '.'): value for key, value in settings.items()}}
-        argv = [
+        slow = slow_saves or slow_validation
+        command = [
+            str(Path(__file__).with_name('slow_train.py') if slow else ROOT / 'tools/train.py'),
             str(config),
             '--work-dir',
             str(folder),
             *arguments,
             '--cfg-options',
-            *(f'{k}={v}' for k, v in values.items()),
+            *(f'{key}={value}' for key, value in values.items()),
         ]
-        self.pid = ask(server, argv=argv, log=str(self.log), slow_saves=slow_saves, slow_validation=slow_validation)[
-            'pid'
-        ]
+        environment = {**os.environ, 'SLOW_SAVES': str(slow_saves), 'SLOW_VALIDATION': str(slow_validation)}
+        with open(os.devnull) as nothing, open(self.log, 'ab') as log:
+            streams = [nothing.fileno(), log.fileno(), log.fileno()]
+            self.program = ForkedProgram(tool_server.address, command, folder.parent, environment, streams)
 
     def text(self) -> str:
-        """What this run has said so far."""
-        return self.log.read_bytes()[self.written :].decode() if self.log.exists() else ''
+        """Return what this run has logged so far."""
+        return self.log.read_bytes()[self.written :].decode()
 
-    def wait_for(self, condition, seconds: float = 120.0) -> None:
-        """Until a text is in the log, or a condition holds, or the process has ended."""
+    def wait_for(self, condition: str | Callable[[], bool], seconds: float = 120.0) -> None:
+        """Wait until a text is in the log, or a condition holds, or the process has ended."""
         end = time.time() + seconds
         while not (condition in self.text() if isinstance(condition, str) else condition()):
-            assert time.time() < end, f'waited in vain; the log ends with {self.text()[-2000:]}'
-            if not Path(f'/proc/{self.pid}').exists() or self.state() == 'Z':
+            assert time.time() < end, f'the condition has not come true; the log ends with {self.text()[-2000:]}'
+            if not Path(f'/proc/{self.program.pid}').exists():
                 return
             time.sleep(0.005)
 
-    def state(self) -> str:
-        try:
-            return Path(f'/proc/{self.pid}/stat').read_text().rsplit(')', 1)[1].split()[0]
-        except FileNotFoundError:
-            return 'Z'
-
     def signal(self, number: int) -> None:
-        if self.state() != 'Z':
-            os.kill(self.pid, number)
+        """Send a signal to the process, unless it has ended."""
+        self.program.signal(number)
 
     def end(self) -> int:
-        """Wait for the end; gives the status."""
-        return ask(self.server, wait=self.pid)['status']
+        """Wait for the end and return the exit status."""
+        return self.program.wait(300)
 
     def finish(self) -> 'Run':
         """Wait for an end without error."""
@@ -90,39 +98,8 @@ class Run:
         return self
 
 
-def ask(server, **command):
-    server.stdin.write(json.dumps(command) + '\n')
-    server.stdin.flush()
-    line = server.stdout.readline()
-    assert line, 'the server of training runs has ended'
-    return json.loads(line)
-
-
-class Starter:
-    """Starts trainings on a data set, in processes that need not import anything."""
-
-    def __init__(self, folder: Path, data: Path):
-        self.data = data
-        self.server = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', str(Path(__file__).with_name('server.py'))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        )
-
-    def __call__(self, folder: Path, *arguments: str, **settings) -> Run:
-        """``settings`` as ``a__b=value`` for ``a.b=value``."""
-        return Run(self.server, folder, self.data, *arguments, **settings)
-
-    def close(self) -> None:
-        self.server.stdin.close()
-        self.server.wait(60)
-
-
 def state_of(folder: Path) -> dict:
-    """What a run has come to: weights, average, optimizer, schedule, best."""
+    """Return the final state of a run: weights, their average, optimizer, schedule and best score."""
     checkpoint = torch.load(folder / f'iter_{ITERATIONS}.pth', weights_only=True)
     info = checkpoint['message_hub']['runtime_info']
     return {
@@ -134,7 +111,7 @@ def state_of(folder: Path) -> dict:
 
 
 def assert_same(found, expected, where='') -> None:
-    """Bit for bit."""
+    """Compare nested containers of tensors bit for bit."""
     if isinstance(expected, torch.Tensor):
         assert torch.equal(found, expected), where
     elif isinstance(expected, dict):

@@ -6,19 +6,19 @@ import resource
 import shutil
 import signal
 import time
+from functools import partial
 
 import pytest
 
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable
 from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
-from tests.faults.runs import ITERATIONS, Starter, assert_same, state_of
+from tests.fault_tolerance.runs import ITERATIONS, Run, assert_same, state_of
 
 
 @pytest.fixture(scope='module')
-def start(shapes, tmp_path_factory):
-    starter = Starter(tmp_path_factory.mktemp('server'), shapes)
-    yield starter
-    starter.close()
+def start(shapes):
+    """Start a training on the drawn data."""
+    return partial(Run, shapes)
 
 
 @pytest.fixture(scope='module')
@@ -37,6 +37,7 @@ def finish_and_compare(start, folder, uninterrupted, **settings):
     return text
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
     moments = random.Random(5)
     for _ in range(10):
@@ -47,6 +48,7 @@ def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
     finish_and_compare(start, tmp_path / 'run', uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [1, 3])
 def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_path):
     folder = tmp_path / 'run'
@@ -59,6 +61,7 @@ def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_
     assert ('has no checkpoint to resume from' in text) == (number == 1)
 
 
+@pytest.mark.slow
 def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
     run = start(tmp_path / 'run', slow_validation=20.0)
     # Its checkpoint is there, its validation is not over.
@@ -69,6 +72,7 @@ def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
     assert text.count('pascal_voc/mAP: ') == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)]
 )
@@ -77,7 +81,7 @@ def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted,
     run = start(folder)
     run.wait_for(f'Iter(train) [{moment:2}/{ITERATIONS}]')
     # To all processes of the run, as clusters do.
-    for child in os.popen(f'ps -o pid= --ppid {run.pid}').read().split():
+    for child in os.popen(f'ps -o pid= --ppid {run.program.pid}').read().split():
         os.kill(int(child), number)
     run.signal(number)
     assert run.end() == PREEMPTED_STATUS, run.text()[-3000:]
@@ -97,6 +101,7 @@ def test_a_signal_in_a_validation_does_not_wait_for_its_end(start, uninterrupted
     finish_and_compare(start, folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_another_number_of_workers_changes_nothing(start, uninterrupted, tmp_path):
     run = start(tmp_path / 'run', train_dataloader__num_workers=0, train_dataloader__persistent_workers=False)
     run.wait_for(f'Iter(train) [ 7/{ITERATIONS}]')
@@ -115,6 +120,7 @@ def test_another_batch_size_goes_on_at_the_same_place_and_says_that_it_is_not_th
     assert state_of(folder)['stream'] == dict(position=10 * 2 + 2 * 4, batch_size=4, ranks=1)
 
 
+@pytest.mark.slow
 def test_mosaics_end_at_the_same_iteration_in_a_run_that_was_interrupted(start, shapes, tmp_path):
     config = tmp_path / 'mosaic.py'
     config.write_text("""
@@ -154,7 +160,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_is_an_error_at_the_end(star
     run = start(folder, slow_saves=0.0)
     run.wait_for(lambda: (folder / 'iter_2.pth').exists())
     # Enough for a log, and a fifth of a checkpoint.
-    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    resource.prlimit(run.program.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     assert run.end() == 1
     text = run.text()
     assert f'iter_{ITERATIONS}.pth could not be saved: File too large. The last one is' in text

@@ -1,0 +1,12 @@
+"""Tools in fresh interpreters, as users start them; other tests run them in forks of the tool server."""
+
+import pytest
+
+from tests.support import ROOT, run_tool_in
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('tool', sorted(path.name for path in (ROOT / 'tools').glob('*.py')))
+def test_each_tool_starts_and_shows_its_usage(tool, tmp_path):
+    result = run_tool_in(tmp_path, tool, '--help', fresh=True)
+    assert result.returncode == 0 and f'usage: {tool}' in result.stdout, result.stderr
