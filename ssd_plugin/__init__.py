@@ -1,7 +1,7 @@
 """SSD (Single Shot MultiBox Detector) as a plugin for MMDetection.
 
-Importing the package makes the installed MMDetection usable (see :mod:`ssd_plugin.compat`) and registers every component in
-MMDetection's registries.
+Importing the package makes the installed MMDetection usable (see :mod:`ssd_plugin.compat`) and registers every
+component in MMDetection's registries.
 """
 
 from ssd_plugin import compat

@@ -258,11 +258,12 @@ def resolve_config_names() -> None:
 
 
 def find_models_by_name() -> None:
-    """Make MMEngine find the models of ``model-index.yml`` as ``get_config('ssd_plugin::NAME.py')`` and
-    ``DetInferencer('ssd_plugin::NAME')``.
+    """Make MMEngine find the models of ``model-index.yml`` by name.
 
-    MMEngine (0.10.7, onedl 0.10.12) knows only the packages of OpenMMLab, requires a folder in the path of a config, and
-    searches for a model in the package whose registries build it, which here is MMDetection.
+    For example ``get_config('ssd_plugin::NAME.py')`` and ``DetInferencer('ssd_plugin::NAME')``.
+
+    MMEngine (0.10.7, onedl 0.10.12) knows only the packages of OpenMMLab, requires a folder in the path of a config,
+    and searches for a model in the package whose registries build it, which here is MMDetection.
     """
     from mmengine.config import Config
     from mmengine.config.utils import MODULE2PACKAGE
@@ -318,11 +319,12 @@ def config_path(name: str) -> Path:
     """Return the path of one of the configs that come with the package.
 
     Args:
-        name: Path relative to the folder of configs, for example ``'ssd300_voc.py'`` or ``'bccd/ssd_depthwise_bccd.py'``.
+        name: Path relative to the folder of configs, for example ``'ssd300_voc.py'`` or
+            ``'bccd/ssd_depthwise_bccd.py'``.
 
     Raises:
-        FileNotFoundError: There is no such config. The message names the configs with the same file name or, if there are
-            none, all of them.
+        FileNotFoundError: There is no such config. The message names the configs with the same file name or, if there
+            are none, all of them.
     """
     folder = Path(__file__).parent / '.mim' / 'configs'
     path = folder / name
@@ -408,8 +410,8 @@ def start_gloo_without_gpu() -> None:
 def replace_image_loader(loader: type) -> None:
     """Have MMDetection's ``get_loading_pipeline`` (3.3.0, onedl 3.5.1) recognize the plugin's ``LoadImageFromFile``.
 
-    The function, which ``tools/analysis_tools/analyze_results.py`` calls, keeps the steps whose class is exactly MMCV's, so
-    that a subclass under the same name would not count as a step that loads images.
+    The function, which ``tools/analysis_tools/analyze_results.py`` calls, keeps the steps whose class is exactly
+    MMCV's, so that a subclass under the same name would not count as a step that loads images.
 
     Args:
         loader: The class registered as ``LoadImageFromFile``.

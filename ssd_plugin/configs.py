@@ -41,7 +41,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         cfg.merge_from_dict(options)
         if 'data_root' in options and old_root:
             new_root = os.path.join(options['data_root'], '')
-            for key in cfg.keys():
+            for key in list(cfg):
                 cfg[key] = _moved(cfg[key], old_root, new_root)
     return cfg
 

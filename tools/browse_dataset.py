@@ -1,6 +1,7 @@
 """Show what a config trains on: a contact sheet of augmented samples with boxes and class names.
 
-python tools/browse_dataset.py configs/bccd/ssd_depthwise_bccd.py [--stages [INDEX]] [--number 16] [--out browse_dataset.png]
+python tools/browse_dataset.py configs/bccd/ssd_depthwise_bccd.py [--stages [INDEX]] [--number 16] [--out
+browse_dataset.png]
 """
 
 import argparse

@@ -3,7 +3,8 @@
 python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--picture FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
-The exit status is 0 if training is safe, 1 if it would stop or learn something wrong, and 2 if there is nothing to check.
+The exit status is 0 if training is safe, 1 if it would stop or learn something wrong, and 2 if there is nothing to
+check.
 """
 
 import argparse

@@ -1,4 +1,6 @@
-"""Plot the training curves of a run: python tools/plot_log.py WORK_DIR [OUT.png]"""
+"""Plot the training curves of a run.
+
+python tools/plot_log.py WORK_DIR [OUT.png]
 
 import argparse
 from pathlib import Path

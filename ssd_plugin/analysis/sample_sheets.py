@@ -80,7 +80,7 @@ def stages(dataset: Any, index: int, seed: int) -> Tensor:
             results = step(before)
         else:
             # The interface by which MMDetection's MultiImageMixDataset recognizes a step that mixes images.
-            if hasattr(step, 'get_indexes'):
+            if others is not None and hasattr(step, 'get_indexes'):
                 if not cells:
                     show(_decoded(results), 'image')
                 chosen = step.get_indexes(others)
@@ -145,7 +145,7 @@ def _with_boxes(image: Tensor, boxes: Tensor, labels: list[int], meta: dict[str,
     if not labels:
         return image
     palette = meta.get('palette') or [(255, 210, 0)]
-    colors = [tuple(palette[label % len(palette)]) for label in labels]
+    colors: list[str | tuple[int, int, int]] = [tuple(palette[label % len(palette)]) for label in labels]
     names = [meta['classes'][label] for label in labels]
     return draw_bounding_boxes(image, boxes * factor, names, colors=colors, width=2)
 

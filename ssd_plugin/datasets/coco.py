@@ -29,12 +29,13 @@ from .unusable_data import MAX_FRACTION, excess
 class SharedCocoDataset(AugmentOption, CocoDataset):
     """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
 
-    A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs reuse them until the
-    file changes. Annotations that MMDetection's rules skip are counted in the log, and so are incomplete entries, which are an error in
-    test mode. Masks are not kept.
+    A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs
+    reuse them until the file changes. Annotations that MMDetection's rules skip are counted in the log, and so are
+    incomplete entries, which are an error in test mode. Masks are not kept.
 
     Args:
-        cache_dir: Folder for the parsed arrays. By default a folder per user below the system's folder for temporary files.
+        cache_dir: Folder for the parsed arrays. By default a folder per user below the system's folder for temporary
+            files.
         max_broken: Fraction of unusable annotations, images or categories above which training does not begin.
         kwargs: Arguments of ``CocoDataset``.
     """

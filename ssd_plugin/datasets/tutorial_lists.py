@@ -16,8 +16,9 @@ class JsonListsDataset(AugmentOption, BaseDetDataset):
     """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial
     (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes.
 
-    These are ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them ``boxes`` (xyxy in pixels
-    from 0), ``labels`` and ``difficulties``; and ``label_map.json``, the number of each class, 0 for the background.
+    These are ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them
+    ``boxes`` (xyxy in pixels from 0), ``labels`` and ``difficulties``; and ``label_map.json``, the number of each
+    class, 0 for the background.
 
     Difficult objects train or are ignored as the matcher's options say, and are neither hits nor misses in evaluation.
 

@@ -22,8 +22,9 @@ from .unusable_data import MAX_FRACTION, excess
 class CheckedXMLDataset(AugmentOption, XMLDataset):
     """A dataset in VOC's XML format that reports everything it skips.
 
-    In training, images whose annotation cannot be read are skipped and named in the log, and objects of other classes are skipped and
-    counted. In test mode an annotation that cannot be read is an error. Image files may have other suffixes than ``.jpg``.
+    In training, images whose annotation cannot be read are skipped and named in the log, and objects of other classes
+    are skipped and counted. In test mode an annotation that cannot be read is an error. Image files may have other
+    suffixes than ``.jpg``.
 
     Args:
         max_broken: Fraction of unreadable annotations above which training does not begin.

@@ -78,23 +78,24 @@ class DenseSource(NamedTuple):
         """See :meth:`CandidateSource.best`."""
         num_classes = self.scores.shape[2]
         flat = (self.scores if len(images) == len(self.scores) else self.scores[images]).flatten(1)
+        lowest = flat.new_full((len(flat),), self.score_threshold)
+        complete = torch.ones_like(lowest, dtype=torch.bool)
         if limit < flat.shape[1]:
             values, index = _top_pairs(flat.unflatten(1, (-1, num_classes)), limit + 1)
             complete = values[:, limit] < self.score_threshold
             lowest = torch.where(complete, self.score_threshold, values[:, limit - 1])
             # `topk` breaks ties arbitrarily: where the last one kept ties with the next, all equal scores are taken
-            # instead.
-            ambiguous = bool((~complete & (values[:, limit] == lowest)).any())
-        else:
-            lowest, ambiguous = flat.new_full((len(flat),), self.score_threshold), True
-            complete = torch.ones_like(lowest, dtype=torch.bool)
-        if ambiguous:
-            image, pair = (flat >= lowest.clamp(min=self.score_threshold).unsqueeze(1)).nonzero(as_tuple=True)
-            score = flat[image, pair]
-        else:
-            image, place = (values[:, :limit] >= self.score_threshold).nonzero(as_tuple=True)
-            pair, score = index[image, place], values[image, place]
-        return Candidates(images[image], score, pair % num_classes, pair // num_classes).sorted(), complete
+            # below instead.
+            if not (~complete & (values[:, limit] == lowest)).any():
+                image, place = (values[:, :limit] >= self.score_threshold).nonzero(as_tuple=True)
+                return self._candidates(images[image], values[image, place], index[image, place]), complete
+        image, pair = (flat >= lowest.clamp(min=self.score_threshold).unsqueeze(1)).nonzero(as_tuple=True)
+        return self._candidates(images[image], flat[image, pair], pair), complete
+
+    def _candidates(self, image: Tensor, score: Tensor, pair: Tensor) -> Candidates:
+        """Return candidates from flat indices of prior and class."""
+        num_classes = self.scores.shape[2]
+        return Candidates(image, score, pair % num_classes, pair // num_classes).sorted()
 
 
 def candidate_source(predictions: Predictions, score_threshold: float) -> CandidateSource:

@@ -78,24 +78,22 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
     batch, num_objects = boxes.shape[:2]
     if num_objects == 0:
         return torch.full((batch, len(priors)), BACKGROUND, device=boxes.device)
-    if unique:
-        owner = _unique_owners(pairwise_iou(boxes, priors))
     step = min(step, MOST_OBJECTS)
-    tops = []
+    best_priors, best_objects = [], []
     for first in range(0, num_objects, step):
         iou = pairwise_iou(boxes[:, first : first + step], priors)  # (B, step, P)
-        tops.append(_best_prior(iou))
-        value, index = _best_object(iou)
-        if first == 0:
-            best_iou, best_object = value, index
-        else:
-            # Ties go to the lower index.
-            best_object = torch.where(value > best_iou, index + first, best_object)
-            best_iou = torch.maximum(value, best_iou)
+        best_priors.append(_best_prior(iou))
+        best_objects.append(_best_object(iou))
+    best_iou, best_object = best_objects[0]
+    for block, (value, index) in enumerate(best_objects[1:], start=1):
+        # Ties go to the lower index.
+        best_object = torch.where(value > best_iou, index + block * step, best_object)
+        best_iou = torch.maximum(value, best_iou)
     matches = best_object.masked_fill_(best_iou < iou_threshold, BACKGROUND)
     if unique:
+        owner = _unique_owners(pairwise_iou(boxes, priors))
         return torch.where(owner < num_objects, owner, matches)
-    value, prior = (torch.cat(parts, dim=1) for parts in zip(*tops))  # (B, G)
+    value, prior = (torch.cat(parts, dim=1) for parts in zip(*best_priors))  # (B, G)
     highest, owner = _owners(value, prior)
     # Objects that compete for a prior write the same owner, so the scatter is deterministic; those without overlap
     # change nothing.

@@ -138,7 +138,8 @@ def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
     # Adding 0 turns -0 into 0, whose bits differ.
     key = _ordered_bits(hardness.float() + 0.0).masked_fill(~eligible, torch.iinfo(torch.int32).min)
     wanted = count.long().unsqueeze(1)  # (B, 1)
-    shift, prefix = 32, None
+    shift = 32
+    prefix: Tensor | None = None
     for bits in DIGITS:
         shift -= bits
         digits = key >> shift
@@ -151,6 +152,7 @@ def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
         found = (reached[:, :-1] >= wanted).sum(dim=1, keepdim=True).sub(1).clamp(min=0)
         wanted = wanted - reached.gather(1, found + 1)
         prefix = (found - 2 ** (bits - 1) if prefix is None else (prefix << bits) + found).int()
+    assert prefix is not None
     above, equal = key > prefix, key == prefix
     return (above | (equal & (equal.cumsum(dim=1) <= wanted))) & eligible
 

@@ -4,7 +4,6 @@ import pytest
 
 from tests.support import ROOT, run_tool_in
 
-
 # Those that a test of their own starts in this way.
 ELSEWHERE = {'train.py', 'test.py'}
 TOOLS = sorted({path.name for path in (ROOT / 'tools').glob('*.py')} - ELSEWHERE)

@@ -152,7 +152,7 @@ class FusedSSDAugment(BaseTransform):
 
         reduced = 1
         if encoded is not None:
-            reduced = reduction(window[2:] - window[:2], scale) if self.reduced_decoding else 1
+            reduced = reduction(tuple(window[2:] - window[:2]), scale) if self.reduced_decoding else 1
             results['img'] = encoded.decode(reduced)
             if results['img'] is None:
                 return None

@@ -87,7 +87,7 @@ def _turn(data: bytes) -> tuple[bool, int | None]:
     return TURNS.get(orientation, (False, None))
 
 
-def reduction(size: tuple[int, int], needed: tuple[float, float]) -> int:
+def reduction(size: tuple[float, float], needed: tuple[float, float]) -> int:
     """Return the largest of 1, 2, 4 and 8 by which an image can be reduced without falling below a size.
 
     Args:

@@ -79,7 +79,7 @@ def crop(
         x, y, width, height = _patches(scale_range, aspect_range, random.random_sample((4, tries, 1)))
         good = ((np.abs(center_x - x) < width) & (np.abs(center_y - y) < height)).any(axis=1)
         if least > 0:
-            # (tries, N)
+            # Shapes (tries, N).
             shared_x = np.minimum(x + width, right) - np.maximum(x - width, left)
             shared_y = np.minimum(y + height, bottom) - np.maximum(y - height, top)
             shared = np.maximum(shared_x, 0) * np.maximum(shared_y, 0)

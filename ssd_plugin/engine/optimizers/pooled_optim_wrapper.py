@@ -25,7 +25,7 @@ class PooledOptimWrapper(OptimWrapper):
         kwargs: As of ``OptimWrapper``.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reported: Tensor | None = None
         self._positives: Tensor | None = None

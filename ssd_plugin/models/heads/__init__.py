@@ -1,3 +1,5 @@
+"""Heads."""
+
 from .multibox_head import MultiBoxHead
 
 __all__ = ['MultiBoxHead']

@@ -82,7 +82,7 @@ class MultiBoxHead(BaseDenseHead):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
-    ):
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if use_sigmoid and background is not None:
             raise ValueError(f'use_sigmoid=True has no output for the background; remove background={background!r}')
@@ -141,8 +141,10 @@ class MultiBoxHead(BaseDenseHead):
         """
         super().init_weights()
         if self.layout.activation == 'sigmoid':
-            for conv in self.cls_convs:
-                nn.init.constant_(conv[-1].bias, bias_init_with_prob(0.01))
+            for layers in self.cls_convs:
+                # The last parameter of a predictor is the bias of its last convolution.
+                *_, bias = layers.parameters()
+                nn.init.constant_(bias, bias_init_with_prob(0.01))
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return the raw outputs of each level.

@@ -16,7 +16,7 @@ from .normalized_loss import NormalizedLoss
 
 
 @MODELS.register_module()
-class FocalMultiBoxLoss(NormalizedLoss):
+class FocalMultiBoxLoss(NormalizedLoss[PriorTargets]):
     """L = (L_focal + alpha L_loc) / N, N the number of matched priors, for a head with ``use_sigmoid=True``.
 
     Args:
@@ -28,6 +28,7 @@ class FocalMultiBoxLoss(NormalizedLoss):
         box_loss: As in :class:`MultiBoxLoss`.
     """
 
+    takes = PriorTargets
     activation = 'sigmoid'
 
     def __init__(
@@ -38,7 +39,7 @@ class FocalMultiBoxLoss(NormalizedLoss):
         alpha: float | Literal['learned'] = 1.0,
         beta: float = 1.0,
         box_loss: str = 'smooth_l1',
-    ):
+    ) -> None:
         super().__init__(alpha)
         self.gamma = gamma
         self.balance = balance

@@ -13,7 +13,7 @@ from .normalized_loss import NormalizedLoss
 
 
 @MODELS.register_module()
-class ManyToManyLoss(NormalizedLoss):
+class ManyToManyLoss(NormalizedLoss[PairTargets]):
     """L = (L_loc + L_conf + L_no-match) / N, N the number of pairs, for a head with a :class:`ManyToManyMatcher`.
 
     Args:
@@ -24,7 +24,7 @@ class ManyToManyLoss(NormalizedLoss):
 
     takes = PairTargets
 
-    def __init__(self, neg_pos_ratio: float = 3.0, alpha: float | Literal['learned'] = 1.0, beta: float = 1.0):
+    def __init__(self, neg_pos_ratio: float = 3.0, alpha: float | Literal['learned'] = 1.0, beta: float = 1.0) -> None:
         super().__init__(alpha)
         self.neg_pos_ratio = neg_pos_ratio
         self.beta = beta

@@ -13,7 +13,7 @@ from .normalized_loss import NormalizedLoss
 
 
 @MODELS.register_module()
-class MultiBoxLoss(NormalizedLoss):
+class MultiBoxLoss(NormalizedLoss[PriorTargets]):
     """L = (L_conf + alpha L_loc) / N (SSD paper, equation 1), N the number of matched priors in the batch.
 
     In distributed training N is the mean over ranks, so that the gradients, which are averaged too, are those of the
@@ -30,6 +30,8 @@ class MultiBoxLoss(NormalizedLoss):
             :mod:`ssd_plugin.ops.box_losses`.
     """
 
+    takes = PriorTargets
+
     def __init__(
         self,
         neg_pos_ratio: float = 3.0,
@@ -38,7 +40,7 @@ class MultiBoxLoss(NormalizedLoss):
         mining: str = 'background',
         negatives_if_empty: int = 0,
         box_loss: str = 'smooth_l1',
-    ):
+    ) -> None:
         super().__init__(alpha)
         self.neg_pos_ratio = neg_pos_ratio
         self.beta = beta

@@ -1,6 +1,6 @@
 """Base of the losses: division by the number of positives, and the weight of the localization loss."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from mmdet.utils import reduce_mean
@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import PairTargets, PriorTargets
 
+Targets = TypeVar('Targets', PriorTargets, PairTargets)
 
-class NormalizedLoss(nn.Module):
+
+class NormalizedLoss(nn.Module, Generic[Targets]):
     """Sums over a batch, divided by its number of positives N, the mean over ranks in distributed training.
 
     Subclasses compute the sums in ``forward(predictions, targets)`` and return :meth:`normalized`. Without a positive
@@ -27,17 +29,17 @@ class NormalizedLoss(nn.Module):
         activation: Activation of the class outputs that the loss is defined for.
     """
 
-    takes: ClassVar[type[PriorTargets] | type[PairTargets]] = PriorTargets
+    takes: ClassVar[type[PriorTargets] | type[PairTargets]]
     activation: ClassVar[Literal['sigmoid', 'softmax']] = 'softmax'
 
-    def __init__(self, alpha: float | Literal['learned'] = 1.0):
+    def __init__(self, alpha: float | Literal['learned'] = 1.0) -> None:
         super().__init__()
         if isinstance(alpha, str) and alpha != 'learned':
             raise ValueError(f"alpha must be a number or 'learned', got {alpha!r}")
         self.log_alpha = nn.Parameter(torch.zeros(())) if alpha == 'learned' else None
         self.alpha = alpha
 
-    def forward(self, predictions: Predictions, targets: PriorTargets | PairTargets) -> dict[str, Tensor]:
+    def forward(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Return the losses by name, and ``num_positives``."""
         raise NotImplementedError
 

@@ -34,7 +34,7 @@ class Matcher(ABC):
         iou_threshold: float = 0.5,
         ignored: Literal['match', 'exclude', 'background'] = 'exclude',
         ignored_iof: float = 0.5,
-    ):
+    ) -> None:
         if ignored not in ('match', 'exclude', 'background'):
             raise ValueError(f"ignored must be 'match', 'exclude' or 'background', got {ignored!r}")
         self.iou_threshold = iou_threshold

@@ -31,7 +31,7 @@ class SSDMatcher(Matcher):
         unique: bool = False,
         ignored: Literal['match', 'exclude', 'background'] = 'exclude',
         ignored_iof: float = 0.5,
-    ):
+    ) -> None:
         super().__init__(iou_threshold, ignored, ignored_iof)
         self.unique = unique
 

@@ -234,7 +234,7 @@ def test_patches_meet_their_constraint(seed, least):
     size, sides = patch[2:] - patch[:2], window[2:] - window[:2]
     assert (patch[:2] >= window[:2] - 1e-9).all() and (patch[2:] <= window[2:] + 1e-9).all()
     fraction = size / sides
-    assert 0.3 <= np.sqrt(fraction.prod()) + 1e-9 and 0.5 - 1e-9 <= fraction[0] / fraction[1] <= 2 + 1e-9
+    assert np.sqrt(fraction.prod()) + 1e-9 >= 0.3 and 0.5 - 1e-9 <= fraction[0] / fraction[1] <= 2 + 1e-9
     shared = np.prod(np.maximum(np.minimum(patch[2:], boxes[0, 2:]) - np.maximum(patch[:2], boxes[0, :2]), 0))
     assert shared / (np.prod(size) + 8000 - shared) >= least - 1e-9
     assert (patch[:2] < [70, 70]).all() and (patch[2:] > [70, 70]).all()
