@@ -3,7 +3,8 @@
 python tools/check_dataset.py data/bccd [--config configs/ssd_depthwise_bccd.py] [--fix FOLDER] [--picture FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
-The exit status is 0 if training is safe, 1 if it would stop or learn something wrong, and 2 if there is nothing to check.
+The exit status is 0 if training is safe, 1 if it would stop or learn something wrong, and 2 if there is nothing to
+check.
 """
 
 import argparse
@@ -36,8 +37,8 @@ def parse_args() -> argparse.Namespace:
         'data',
         nargs='?',
         type=Path,
-        help=f'folder in the layout of {dataset_sources.FORMATS.replace(" and", " or")}, or a JSON file; by default the '
-        'data that --config names',
+        help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a JSON file; by default the data '
+        'that --config names',
     )
     parser.add_argument(
         '--config',

@@ -22,7 +22,8 @@ def compare_with_priors(config: str, images: Iterable[AnnotatedImage], title: st
         path: PNG file to write.
 
     Returns:
-        A sentence with the fraction of objects that no prior reaches, or ``None`` without a figure if there are no objects.
+        A sentence with the fraction of objects that no prior reaches, or ``None`` without a figure if there are no
+        objects.
     """
     options = dict(read_config(config).model.bbox_head.prior_generator)
     # Priors beyond the border keep their shape.

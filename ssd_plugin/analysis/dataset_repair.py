@@ -11,7 +11,8 @@ def write_repaired(datasets: list[tuple[Path, Annotations]], folder: Path) -> No
     """Write the repaired annotations of datasets into a new folder, which appears only when it is complete.
 
     Args:
-        datasets: Path and annotations of each dataset. Of several, each one in a folder gets a subfolder of the same name.
+        datasets: Path and annotations of each dataset. Of several, each one in a folder gets a subfolder of the same
+            name.
         folder: The folder to write.
 
     Raises:

@@ -15,8 +15,9 @@ class JsonListsDataset(BaseDetDataset):
     """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial
     (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes.
 
-    These are ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them ``boxes`` (xyxy in pixels
-    from 0), ``labels`` and ``difficulties``; and ``label_map.json``, the number of each class, 0 for the background.
+    These are ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them
+    ``boxes`` (xyxy in pixels from 0), ``labels`` and ``difficulties``; and ``label_map.json``, the number of each
+    class, 0 for the background.
 
     Difficult objects train or are ignored as the matcher's options say, and are neither hits nor misses in evaluation.
 
@@ -61,7 +62,7 @@ class JsonListsDataset(BaseDetDataset):
         return found
 
     def filter_data(self) -> list[dict]:
-        """Return the images with objects if ``filter_empty_gt`` asks for it and this is not a test, or else all images."""
+        """Return all images, or in training with ``filter_empty_gt`` those with objects."""
         if self.test_mode or not (self.filter_cfg or {}).get('filter_empty_gt', False):
             return self.data_list
         return [info for info in self.data_list if info['instances']]

@@ -1,6 +1,7 @@
 """The limit on unusable data above which training refuses to start or to continue."""
 
-# Fraction of unusable images, annotations or boxes. A few are skipped and reported; many mean that a path or a format is wrong.
+# Fraction of unusable images, annotations or boxes. A few are skipped and reported; many mean that a path or a format
+# is wrong.
 MAX_FRACTION = 0.05
 
 
@@ -19,7 +20,7 @@ def excess(
         limit: Largest fraction of unusable items allowed.
 
     Returns:
-        A clause with the numbers and the option, without a full stop, or ``None`` while the fraction is at most ``limit``.
+        A clause with the numbers and the option, without a full stop, or ``None`` up to the limit.
     """
     if not exceeds(unusable, total, limit):
         return None

@@ -21,8 +21,9 @@ from .unusable_data import MAX_FRACTION, excess
 class CheckedXMLDataset(XMLDataset):
     """A dataset in VOC's XML format that reports everything it skips.
 
-    In training, images whose annotation cannot be read are skipped and named in the log, and objects of other classes are skipped and
-    counted. In test mode an annotation that cannot be read is an error. Image files may have other suffixes than ``.jpg``.
+    In training, images whose annotation cannot be read are skipped and named in the log, and objects of other classes
+    are skipped and counted. In test mode an annotation that cannot be read is an error. Image files may have other
+    suffixes than ``.jpg``.
 
     Args:
         max_broken: Fraction of unreadable annotations above which training does not begin.
@@ -92,8 +93,8 @@ class CheckedXMLDataset(XMLDataset):
             except (OSError, voc.InvalidAnnotation) as error:
                 if self.test_mode:
                     raise UnusableData(
-                        f'the annotation {annotation} cannot be read: {error}. Evaluation skips nothing: restore the file, or '
-                        f'remove the image from the list {self.ann_file}'
+                        f'the annotation {annotation} cannot be read: {error}. Evaluation skips nothing: restore the '
+                        f'file, or remove the image from the list {self.ann_file}'
                     ) from error
                 broken.append(f'{annotation}: {error}')
         too_many = excess(

@@ -10,8 +10,8 @@ def unusable(boxes: np.ndarray, size: tuple[float, float] | np.ndarray | None = 
 
     Args:
         boxes: ``(N, 4)`` xyxy in pixels.
-        size: (width, height) of the image, or ``(N, 2)`` with the image size of each box. With NaN or ``None``, an unknown size, only
-            boxes left of or above the image are known to be outside.
+        size: (width, height) of the image, or ``(N, 2)`` with the image size of each box. With NaN or ``None``, an
+            unknown size, only boxes left of or above the image are known to be outside.
 
     Returns:
         ``(N, )`` bool for each of ``NOT_FINITE``, ``SWAPPED``, ``NO_AREA`` and ``OUTSIDE``.

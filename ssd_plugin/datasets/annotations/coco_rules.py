@@ -109,8 +109,8 @@ def too_small(boxes: np.ndarray, areas: np.ndarray) -> dict[str, np.ndarray]:
 def class_order_mismatch(names: Sequence[str], classes: Sequence[str]) -> str | None:
     """Describe a mismatch between a file's categories and the classes of a config, ``None`` if there is none.
 
-    MMDetection and its metric assign labels in the order of the categories in the file, but name them in the order of the config's
-    classes.
+    MMDetection and its metric assign labels in the order of the categories in the file, but name them in the order of
+    the config's classes.
 
     Args:
         names: Names of the file's categories, in its order.

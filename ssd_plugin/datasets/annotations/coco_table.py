@@ -1,4 +1,4 @@
-"""COCO annotations, read for training: arrays in files, which every process on a machine maps instead of holding a copy."""
+"""COCO annotations, read for training: arrays in files, which all processes of a machine map into memory."""
 
 import json
 from collections import Counter
@@ -41,8 +41,8 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
         strict: Raise an error for incomplete entries instead of skipping and counting them.
 
     Raises:
-        ValueError: The file is not JSON, lacks a list, has no images, has annotation ids that are not unique, or has its categories in
-            another order than ``classes``.
+        ValueError: The file is not JSON, lacks a list, has no images, has annotation ids that are not unique, or has
+            its categories in another order than ``classes``.
         RecursionError: It is nested too deeply.
         OSError: It cannot be read, or the folder cannot be written.
     """

@@ -1,7 +1,7 @@
 """VOC annotations: one XML file for each image, and lists of image names.
 
-Training (:mod:`ssd_plugin.datasets.xml_dataset`) and the dataset check read files through :func:`parse`, :func:`image_size` and
-:func:`parse_object`, so that both apply the same rules.
+Training (:mod:`ssd_plugin.datasets.xml_dataset`) and the dataset check read files through :func:`parse`,
+:func:`image_size` and :func:`parse_object`, so that both apply the same rules.
 """
 
 import math
@@ -90,7 +90,8 @@ def parse_object(node: ET.Element) -> VocObject:
     """Return the content of an ``object`` element.
 
     Raises:
-        InvalidAnnotation: The name, the box or a coordinate is missing, or a coordinate or ``difficult`` is not a number.
+        InvalidAnnotation: The name, the box or a coordinate is missing, or a coordinate or ``difficult`` is not a
+            number.
     """
     name, box = object_name(node), node.find('bndbox')
     if not name:
@@ -132,7 +133,7 @@ class Layout:
 
 
 def layout(root: Path) -> Layout:
-    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` (or another suffix), ``ImageSets/Main/*.txt``."""
+    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``."""
     files = files_by_stem(root / 'JPEGImages')
     return Layout(
         {split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},

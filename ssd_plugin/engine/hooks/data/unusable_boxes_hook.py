@@ -18,8 +18,8 @@ from ssd_plugin.errors import UserError
 class UnusableBoxesHook(Hook):
     """Report, before training, the ground-truth boxes that it will skip, and their images.
 
-    These are boxes without area, with swapped corners, outside the image, or with coordinates that are not finite. Implementations that
-    train on them take the logarithm of a side of zero, and the weights become NaN.
+    These are boxes without area, with swapped corners, outside the image, or with coordinates that are not finite.
+    Implementations that train on them take the logarithm of a side of zero, and the weights become NaN.
 
     Args:
         max_listed: Number of images named in the log.
