@@ -37,8 +37,8 @@ def parse_args() -> argparse.Namespace:
         'data',
         nargs='?',
         type=Path,
-        help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a JSON file; by default the data '
-        'that --config names',
+        help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a JSON file; by default the '
+        'data that --config names',
     )
     parser.add_argument(
         '--config',
