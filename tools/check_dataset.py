@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         'data',
         nargs='?',
         type=Path,
-        help=f'folder in the layout of {dataset_sources.FORMATS.replace(" and", " or")}, or a JSON file; by default the '
+        help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a JSON file; by default the '
         'data that --config names',
     )
     parser.add_argument(

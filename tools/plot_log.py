@@ -1,6 +1,7 @@
 """Plot the training curves of a run.
 
 python tools/plot_log.py WORK_DIR [OUT.png]
+"""
 
 import argparse
 from pathlib import Path

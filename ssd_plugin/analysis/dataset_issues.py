@@ -1,4 +1,4 @@
-"""Issues of a dataset, whatever its format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
+"""Issues of a dataset in any format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -26,16 +26,25 @@ from .unusable_data import MAX_FRACTION, excess
 
 
 @DATASETS.register_module()
+<<<<<<< HEAD
 class SharedCocoDataset(AugmentOption, CocoDataset):
     """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
+=======
+class SharedCocoDataset(CocoDataset):
+    """``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
+>>>>>>> readers
 
     A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs
     reuse them until the file changes. Annotations that MMDetection's rules skip are counted in the log, and so are
     incomplete entries, which are an error in test mode. Masks are not kept.
 
     Args:
+<<<<<<< HEAD
         cache_dir: Folder for the parsed arrays. By default a folder per user below the system's folder for temporary
             files.
+=======
+        cache_dir: Folder for the parsed arrays. By default a folder per user in the system's temporary folder.
+>>>>>>> readers
         max_broken: Fraction of unusable annotations, images or categories above which training does not begin.
         kwargs: Arguments of ``CocoDataset``.
     """
@@ -121,8 +130,8 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
             raise UnusableData(f'the annotation {source} cannot be used: {error}') from error
         except OSError as error:
             raise OSError(
-                f'the parsed annotation {source} cannot be written to {self.cache_dir}: {error}. Set cache_dir of the dataset '
-                'to another folder'
+                f'the parsed annotation {source} cannot be written to {self.cache_dir}: {error}. Set cache_dir of the '
+                'dataset to another folder'
             ) from error
         return folder
 
@@ -134,7 +143,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
 
     @staticmethod
     def _parse(source: Path, folder: Path, options: dict) -> None:
-        """Parse in a process of its own, which returns its memory when it ends, or here in a worker, which may start none."""
+        """Parse in a process of its own, to get its memory back, or here in a worker, which may start none."""
         if multiprocessing.current_process().daemon:
             build(source, folder, **options)
             return

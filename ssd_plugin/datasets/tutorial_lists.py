@@ -63,7 +63,7 @@ class JsonListsDataset(AugmentOption, BaseDetDataset):
         return found
 
     def filter_data(self) -> list[dict]:
-        """Return the images with objects if ``filter_empty_gt`` asks for it and this is not a test, or else all images."""
+        """Return all images, or in training with ``filter_empty_gt`` those with objects."""
         if self.test_mode or not (self.filter_cfg or {}).get('filter_empty_gt', False):
             return self.data_list
         return [info for info in self.data_list if info['instances']]

@@ -94,8 +94,8 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
             except (OSError, voc.InvalidAnnotation) as error:
                 if self.test_mode:
                     raise UnusableData(
-                        f'the annotation {annotation} cannot be read: {error}. Evaluation skips nothing: restore the file, or '
-                        f'remove the image from the list {self.ann_file}'
+                        f'the annotation {annotation} cannot be read: {error}. Evaluation skips nothing: restore the '
+                        f'file, or remove the image from the list {self.ann_file}'
                     ) from error
                 broken.append(f'{annotation}: {error}')
         too_many = excess(

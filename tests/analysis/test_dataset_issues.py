@@ -1,4 +1,4 @@
-"""A corpus of damaged data: each damage is reported as what it is and nothing else, and repaired in the copy where that is possible."""
+"""Damaged data: each damage is reported as what it is and nothing else, and repaired in the copy where possible."""
 
 import json
 import re

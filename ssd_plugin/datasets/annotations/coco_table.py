@@ -1,4 +1,4 @@
-"""COCO annotations, read for training: arrays in files, which every process on a machine maps instead of holding a copy."""
+"""COCO annotations, read for training: arrays in files, which all processes of a machine map into memory."""
 
 import json
 from collections import Counter

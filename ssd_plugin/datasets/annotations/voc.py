@@ -133,7 +133,7 @@ class Layout:
 
 
 def layout(root: Path) -> Layout:
-    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*.jpg`` (or another suffix), ``ImageSets/Main/*.txt``."""
+    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``."""
     files = files_by_stem(root / 'JPEGImages')
     return Layout(
         {split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},
