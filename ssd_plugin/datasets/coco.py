@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from mmdet.datasets import CocoDataset
@@ -26,34 +26,27 @@ from .unusable_data import MAX_FRACTION, excess
 
 
 @DATASETS.register_module()
-<<<<<<< HEAD
 class SharedCocoDataset(AugmentOption, CocoDataset):
-    """MMDetection's ``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
-=======
-class SharedCocoDataset(CocoDataset):
     """``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
->>>>>>> readers
 
     A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs
     reuse them until the file changes. Annotations that MMDetection's rules skip are counted in the log, and so are
     incomplete entries, which are an error in test mode. Masks are not kept.
 
     Args:
-<<<<<<< HEAD
-        cache_dir: Folder for the parsed arrays. By default a folder per user below the system's folder for temporary
-            files.
-=======
         cache_dir: Folder for the parsed arrays. By default a folder per user in the system's temporary folder.
->>>>>>> readers
         max_broken: Fraction of unusable annotations, images or categories above which training does not begin.
         kwargs: Arguments of ``CocoDataset``.
     """
 
-    def __init__(self, *args, cache_dir: str | None = None, max_broken: float = MAX_FRACTION, **kwargs):
+    def __init__(
+        self, *args: Any, cache_dir: str | None = None, max_broken: float = MAX_FRACTION, **kwargs: Any
+    ) -> None:
         self.max_broken = max_broken
         self.cache_dir = Path(cache_dir or os.path.join(tempfile.gettempdir(), f'ssd_plugin-{os.getuid()}'))
         # Memory-mapped arrays need no serialization.
-        super().__init__(*args, **{**kwargs, 'serialize_data': False})
+        kwargs['serialize_data'] = False
+        super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> Sequence[dict]:
         """Return the images that remain after filtering, whose dictionaries are made on access.
@@ -154,7 +147,7 @@ class SharedCocoDataset(CocoDataset):
 class _ImageInfos(Sequence):
     """MMDetection's dictionaries of images, made from a table on access."""
 
-    def __init__(self, table: CocoTable, dataset: SharedCocoDataset):
+    def __init__(self, table: CocoTable, dataset: SharedCocoDataset) -> None:
         self.table = table
         self.folder: str = dataset.data_prefix['img']
         self.text_prompts: dict = (

@@ -13,10 +13,10 @@ from .augment_option import AugmentOption
 
 @DATASETS.register_module()
 class JsonListsDataset(AugmentOption, BaseDetDataset):
-    """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial
-    (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, utils.py) writes.
+    """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial writes.
 
-    These are ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them
+    The tutorial is github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection (utils.py). The files are
+    ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them
     ``boxes`` (xyxy in pixels from 0), ``labels`` and ``difficulties``; and ``label_map.json``, the number of each
     class, 0 for the background.
 

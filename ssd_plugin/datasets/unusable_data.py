@@ -10,22 +10,17 @@ def excess(
 ) -> str | None:
     """Describe an excess of unusable data.
 
-        Args:
-            unusable: Number of unusable items.
-            total: Number of all items.
-            what: What the items are, such as ``'images'``.
-            problem: What is wrong with the unusable ones, such as ``'cannot be read'``.
-            owner: The component that sets the limit; the text names its type.
-            option: Its option that changes the limit.
-            limit: Largest fraction of unusable items allowed.
+    Args:
+        unusable: Number of unusable items.
+        total: Number of all items.
+        what: What the items are, such as ``'images'``.
+        problem: What is wrong with the unusable ones, such as ``'cannot be read'``.
+        owner: The component that sets the limit; the text names its type.
+        option: Its option that changes the limit.
+        limit: Largest fraction of unusable items allowed.
 
-        Returns:
-    <<<<<<< HEAD
-            A clause with the numbers and the option, without a full stop, or ``None`` while the fraction is at most
-            ``limit``.
-    =======
-            A clause with the numbers and the option, without a full stop, or ``None`` up to the limit.
-    >>>>>>> readers
+    Returns:
+        A clause with the numbers and the option, without a full stop, or ``None`` up to the limit.
     """
     if not exceeds(unusable, total, limit):
         return None

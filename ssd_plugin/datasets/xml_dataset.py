@@ -5,6 +5,7 @@ import os
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from mmdet.datasets import XMLDataset
 from mmengine.fileio import get, list_from_file
@@ -36,7 +37,7 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
 
     first_pixel = voc.FIRST_PIXEL
 
-    def __init__(self, *args, max_broken: float = MAX_FRACTION, **kwargs):
+    def __init__(self, *args: Any, max_broken: float = MAX_FRACTION, **kwargs: Any) -> None:
         self.max_broken = max_broken
         self.other_classes: Counter[str] = Counter()
         super().__init__(*args, **kwargs)

@@ -17,9 +17,9 @@ def unusable(boxes: np.ndarray, size: tuple[float, float] | np.ndarray | None = 
         ``(N, )`` bool for each of ``NOT_FINITE``, ``SWAPPED``, ``NO_AREA`` and ``OUTSIDE``.
     """
     low, high = boxes[:, :2], boxes[:, 2:]
-    finite = np.isfinite(boxes).all(axis=1)
-    swapped = finite & (high < low).any(axis=1)
-    flat = finite & ~swapped & (high == low).any(axis=1)
+    finite = np.asarray(np.isfinite(boxes).all(axis=1))
+    swapped: np.ndarray = finite & (high < low).any(axis=1)
+    flat: np.ndarray = finite & ~swapped & (high == low).any(axis=1)
     # fmin ignores NaN.
     visible = np.maximum(low, 0) < np.fmin(high, np.nan if size is None else size)
     outside = finite & ~swapped & ~flat & ~visible.all(axis=1)
@@ -38,4 +38,4 @@ def usable(boxes: np.ndarray, size: tuple[float, float]) -> np.ndarray:
     """
     # Comparisons with NaN are false.
     inside = np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:], size)
-    return inside.all(axis=1) & np.isfinite(boxes).all(axis=1)
+    return np.asarray(inside.all(axis=1) & np.isfinite(boxes).all(axis=1))

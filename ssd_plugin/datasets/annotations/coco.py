@@ -41,7 +41,7 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
 class _CocoFile:
     """The content of a JSON file, the issues found in it, and the entries that the repaired copy does without."""
 
-    def __init__(self, path: Path, content: dict, lists: list[list]):
+    def __init__(self, path: Path, content: dict, lists: list[list]) -> None:
         self.path = path
         self.content = content
         self.lists = dict(zip(LISTS, lists))

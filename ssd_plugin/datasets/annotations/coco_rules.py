@@ -61,8 +61,8 @@ def load(path: Path) -> tuple[dict, list[list]]:
         OSError: It cannot be read.
     """
     content = json.loads(path.read_bytes())
-    lists = [content.get(key) for key in LISTS] if isinstance(content, dict) else [None]
-    if not all(isinstance(entries, list) for entries in lists):
+    lists = [content[key] for key in LISTS if isinstance(content, dict) and isinstance(content.get(key), list)]
+    if len(lists) < len(LISTS):
         raise ValueError(f'it lacks one of the lists {", ".join(LISTS)}')
     return content, lists
 
@@ -101,7 +101,7 @@ def too_small(boxes: np.ndarray, areas: np.ndarray) -> dict[str, np.ndarray]:
         ``(N, )`` bool for each of ``NARROW`` and ``NO_POSITIVE_AREA``.
     """
     sides = boxes[:, 2:]
-    positive = (sides > 0).all(axis=1)
+    positive = np.asarray((sides > 0).all(axis=1))
     narrow = positive & (sides < MIN_SIDE).any(axis=1)
     return {NARROW: narrow, NO_POSITIVE_AREA: positive & ~narrow & (areas <= 0)}
 

@@ -61,11 +61,11 @@ def _parsed(
     """Return the arrays and the metadata of a :class:`CocoTable`."""
     complete = lists
     try:
-        arrays, categories, skipped = _arrays(*complete, classes, filter_empty, min_size)
+        arrays, categories, skipped = _arrays(complete, classes, filter_empty, min_size)
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
         # Checking each entry beforehand would take as long as all the rest.
         complete = [_complete(entries, key, strict) for entries, key in zip(lists, LISTS)]
-        arrays, categories, skipped = _arrays(*complete, classes, filter_empty, min_size)
+        arrays, categories, skipped = _arrays(complete, classes, filter_empty, min_size)
     incomplete = {key: len(entries) - len(rest) for key, entries, rest in zip(LISTS, lists, complete)}
     if incomplete['annotations']:
         skipped[INCOMPLETE] = incomplete['annotations']
@@ -87,14 +87,13 @@ def _complete(entries: list, key: str, strict: bool) -> list[dict]:
 
 
 def _arrays(
-    images: list[dict],
-    annotations: list[dict],
-    categories: list[dict],
+    lists: list[list],
     classes: Sequence[str],
     filter_empty: bool,
     min_size: int,
 ) -> tuple[dict[str, np.ndarray], list, dict[str, int]]:
     """Return the arrays, the ids of the categories by label, and the number of skipped annotations by reason."""
+    images, annotations, categories = lists
     if not images:
         raise ValueError('it has no images')
     mismatch = class_order_mismatch([category['name'] for category in categories], classes)
@@ -176,7 +175,7 @@ class CocoTable:
         totals: Length of each list.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.boxes = self._mapped('boxes')
         self.labels = self._mapped('labels')

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .coco_rules import is_box
 from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, unreadable
@@ -27,7 +28,10 @@ def load(images: Path) -> tuple[list[str], list[dict], dict[int, str]]:
     if not images.name.endswith(IMAGES):
         raise ValueError(f'{images} is not a list of images: its name must end with {IMAGES}')
     objects, labels = objects_file(images), images.with_name(LABELS)
-    paths, annotations, numbers = _load(images, list), _load(objects, list), _load(labels, dict)
+    paths, annotations, numbers = _load(images), _load(objects), _load(labels)
+    for path, content, kind in ((images, paths, list), (objects, annotations, list), (labels, numbers, dict)):
+        if not isinstance(content, kind):
+            raise ValueError(f'{path} does not hold a {kind.__name__}')
     if len(paths) != len(annotations):
         raise ValueError(f'{images} lists {len(paths)} images, but {objects} has the objects of {len(annotations)}')
     if not all(isinstance(path, str) for path in paths):
@@ -38,14 +42,11 @@ def load(images: Path) -> tuple[list[str], list[dict], dict[int, str]]:
     return paths, annotations, names
 
 
-def _load(path: Path, kind: type) -> list | dict:
+def _load(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
-    if not isinstance(content, kind):
-        raise ValueError(f'{path} does not hold a {kind.__name__}')
-    return content
 
 
 def objects_file(images: Path) -> Path:
@@ -60,8 +61,9 @@ def defect(annotation: object, names: dict[int, str]) -> str | None:
         annotation: The lists ``boxes`` (xyxy in pixels from 0), ``labels`` and ``difficulties``.
         names: Class names by number.
     """
-    columns = [annotation.get(key) for key in COLUMNS] if isinstance(annotation, dict) else [None]
-    if not all(isinstance(column, list) for column in columns) or len({len(column) for column in columns}) != 1:
+    fields = annotation if isinstance(annotation, dict) else {}
+    columns = [fields[key] for key in COLUMNS if isinstance(fields.get(key), list)]
+    if len(columns) < len(COLUMNS) or len({len(column) for column in columns}) != 1:
         return f'it does not have lists {", ".join(COLUMNS)} of the same length'
     boxes, labels, difficulties = columns
     if not all(map(is_box, boxes)):

@@ -25,7 +25,7 @@ FIRST_PIXEL = 1
 class InvalidAnnotation(ValueError):
     """An XML file or an object that cannot be used. The message gives the reason, ``line`` the line if it is known."""
 
-    def __init__(self, reason: str, line: int | None = None):
+    def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
         self.line = line
 

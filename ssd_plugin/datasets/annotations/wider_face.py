@@ -1,12 +1,7 @@
 """WIDER FACE in VOC's XML format, in the layout of MMDetection's ``WIDERFaceDataset``.
 
-<<<<<<< HEAD
-``train.txt`` lists the images of ``WIDER_train/Annotations/*.xml`` and ``WIDER_train/FOLDER/*.jpg``, where the XML file
-names the folder; ``val.txt`` and ``WIDER_val`` likewise.
-=======
 ``train.txt`` lists the images of ``WIDER_train/Annotations/*.xml`` and ``WIDER_train/FOLDER/*.jpg``, where the XML
 file names the folder; ``val.txt`` and ``WIDER_val`` likewise.
->>>>>>> readers
 """
 
 import xml.etree.ElementTree as ET

@@ -26,7 +26,7 @@ class UnusableBoxesHook(Hook):
         max_share: Fraction of unusable boxes above which training does not begin.
     """
 
-    def __init__(self, max_listed: int = 5, max_share: float = MAX_FRACTION):
+    def __init__(self, max_listed: int = 5, max_share: float = MAX_FRACTION) -> None:
         self.max_listed = max_listed
         self.max_share = max_share
 
