@@ -69,6 +69,7 @@ def test_weights_of_mmdetection_come_back_unchanged(tmp_path):
     assert all(torch.equal(value, back[name]) for name, value in theirs.state_dict().items())
 
 
+@pytest.mark.slow
 def test_own_classes_are_named_and_change_their_config(tmp_path):
     detector, _ = our_detector('ssd300_voc.py', **{'model.bbox_head.num_classes': 2})
     found = export(detector, tmp_path, config='ssd_plugin::ssd300_voc.py', classes=['cat', 'dog'])

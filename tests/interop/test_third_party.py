@@ -342,6 +342,7 @@ def test_outputs_and_detections_are_those_of_a_plain_forward(name, tmp_path):
         assert_same_detections(mine, *detect(image_scores, image_boxes, top_k, limit))
 
 
+@pytest.mark.slow
 def test_weights_saved_from_several_gpus_or_inside_a_checkpoint_are_found(tmp_path):
     w = Weights()
     pytorch_ssd_mobilenet_v1(w, torch.rand(2, 3, 300, 300))
