@@ -174,7 +174,7 @@ def test_mmdetections_configs_resolve_with_and_without_pkg_resources(hide, tmp_p
         import importlib.util
         real = importlib.util.find_spec
         if {hide}:
-            importlib.util.find_spec = lambda name, package=None: None if name == 'pkg_resources' else real(name, package)
+            importlib.util.find_spec = lambda name, *args: None if name == 'pkg_resources' else real(name, *args)
             sys.modules['pkg_resources'] = None
         import ssd_plugin
         from mmengine.config import Config

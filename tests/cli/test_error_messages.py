@@ -219,8 +219,10 @@ def test_a_failed_download_of_pretrained_weights_names_the_key_to_set():
 @pytest.mark.parametrize(
     'text',
     [
-        '[/__w/gloo/transport/tcp/pair.cc:545] Read error [10.9.0.2]:63685: Connection reset by peer. This is typically caused by a remote worker',
-        'Rank 0 successfully reached monitoredBarrier, but received errors\nTimed out waiting 600000ms for recv operation to complete',
+        '[/__w/gloo/transport/tcp/pair.cc:545] Read error [10.9.0.2]:63685: Connection reset by peer. This is '
+        'typically caused by a remote worker',
+        'Rank 0 successfully reached monitoredBarrier, but received errors\n'
+        'Timed out waiting 600000ms for recv operation to complete',
         'NCCL communicator was aborted on rank 0.',
     ],
 )

@@ -50,7 +50,7 @@ def test_every_draw_has_its_own_seed():
 class Noise:
     """A dataset of random numbers from all three generators."""
 
-    metainfo = dict(classes=('a',))
+    metainfo = {'classes': ('a',)}  # noqa: RUF012 - as MMDetection's datasets have it
 
     def __len__(self):
         return 6

@@ -41,8 +41,8 @@ def finish_and_compare(start, folder, uninterrupted, **settings):
 def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
     moments = random.Random(5)
     for _ in range(10):
-        run, begin, wait = start(tmp_path / 'run', '--resume'), time.time(), moments.uniform(0.05, 1) * uninterrupted[1]
-        run.wait_for(lambda: time.time() > begin + wait)
+        run, end = start(tmp_path / 'run', '--resume'), time.time() + moments.uniform(0.05, 1) * uninterrupted[1]
+        run.wait_for(lambda end=end: time.time() > end)
         run.signal(signal.SIGKILL)
         run.end()
     finish_and_compare(start, tmp_path / 'run', uninterrupted)

@@ -90,7 +90,7 @@ def test_changed_bytes_give_a_user_error_or_a_state_dict(tmp_path, pack, whole_m
     try:
         state, _ = read_checkpoint(tmp_path / 'source.pth', whole_model)
     except UserError as error:
-        assert 'source.pth' in str(error)
+        assert 'source.pth' in str(error)  # noqa: PT017 - either outcome is right
     else:
         assert all(isinstance(value, torch.Tensor) for value in state.values())
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ssd_plugin.ops import boxes as ops
 
 
-def box(coordinate=st.floats(0, 500), side=st.floats(1, 500)):
+def box():
+    coordinate, side = st.floats(0, 500), st.floats(1, 500)
     return st.tuples(coordinate, coordinate, side, side).map(lambda b: [b[0], b[1], b[0] + b[2], b[1] + b[3]])
 
 

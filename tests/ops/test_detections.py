@@ -81,7 +81,7 @@ def test_batch_equals_image_by_image_and_class_by_class(seed, kind, settings):
 
 def maps_of(logits, channels_last):
     """``(B, P, K)`` as the maps of two levels, 2 x 3 cells of 4 priors and 4 x 3 cells of 3."""
-    batch, _, outputs = logits.shape
+    batch = len(logits)
     maps = []
     for part, (height, width) in zip(logits.split((24, 36), dim=1), ((2, 3), (4, 3))):
         level = part.reshape(batch, height, width, -1).permute(0, 3, 1, 2)

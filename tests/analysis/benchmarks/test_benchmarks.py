@@ -1,5 +1,6 @@
 import json
 import xml.etree.ElementTree as ET
+from functools import partial
 from types import SimpleNamespace
 
 import cv2
@@ -62,7 +63,7 @@ def test_each_peer_computes_one_loss_of_the_same_outputs_and_objects(recorders):
         function()
     assert set(functions) == set(PEERS) and all(len(recorders[name].calls) == 1 for name in PEERS)
     cls_maps, box_maps, objects, _, ignored = recorders[OURS].calls[0]
-    for mine, theirs in zip((*cls_maps, *box_maps), (map for maps in recorders[MMDET].calls[0][:2] for map in maps)):
+    for mine, theirs in zip((*cls_maps, *box_maps), (m for maps in recorders[MMDET].calls[0][:2] for m in maps)):
         assert torch.equal(mine, theirs)
     assert recorders[MMDET].calls[0][2] is objects and len(objects) == len(ignored) == 2
     assert all(len(instances.bboxes) == 5 for instances in objects) and not any(map(len, ignored))
@@ -115,7 +116,7 @@ def test_one_image_with_many_objects_needs_no_more_memory():
     many = [*few[:31], *synthetic_batches.ground_truth(1, 500, 20, CPU)]
     nothing = [synthetic_batches.no_objects(CPU)] * 32
     usual, crowded = (
-        peak_memory(lambda: head.loss_by_feat(*maps, objects, metas, nothing), CPU) for objects in (few, many)
+        peak_memory(partial(head.loss_by_feat, *maps, objects, metas, nothing), CPU) for objects in (few, many)
     )
     assert usual > 10 and crowded < 1.2 * usual
 

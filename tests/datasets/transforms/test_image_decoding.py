@@ -15,9 +15,9 @@ def smooth():
     return cv2.resize(corners, (161, 120), interpolation=cv2.INTER_LINEAR)
 
 
-def encoded(array, format='JPEG', **options):
+def encoded(array, kind='JPEG', **options):
     data = io.BytesIO()
-    (array if isinstance(array, Image.Image) else Image.fromarray(array)).save(data, format, **options)
+    (array if isinstance(array, Image.Image) else Image.fromarray(array)).save(data, kind, **options)
     return data.getvalue()
 
 
@@ -52,8 +52,8 @@ def test_an_image_shrinks_only_to_what_is_needed(needed, expected):
 
 def test_gray_files_become_color(smooth):
     gray = np.asarray(Image.fromarray(smooth).convert('L'))
-    for format in ('JPEG', 'PNG'):
-        close(decode(encoded(gray, format)), np.repeat(gray[..., None], 3, axis=2), 3)
+    for kind in ('JPEG', 'PNG'):
+        close(decode(encoded(gray, kind)), np.repeat(gray[..., None], 3, axis=2), 3)
 
 
 def test_transparency_is_dropped(smooth):
