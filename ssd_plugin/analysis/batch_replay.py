@@ -86,7 +86,7 @@ def replay_image(model: BaseDetector, image: Tensor, sample: dict[str, Any]) -> 
     model.parse_losses(losses)[0].backward()
     return ImageReplay(
         first_layer=layers[0] if layers else None,
-        losses={name: value.item() for name, value in losses.items()},
+        losses={name: value.item() for name, value in losses.items() if 'loss' in name},
         parameters=[
             name
             for name, parameter in model.named_parameters()

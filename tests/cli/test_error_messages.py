@@ -62,7 +62,7 @@ def test_training_ends_if_all_images_are_missing(run_tool, data, workers):
     (data / 'JPEGImages').mkdir()
     message = message_of(train(run_tool, data, f'train_dataloader.num_workers={workers}'))
     assert (
-        '100 of 100 images could not be read' in message
+        '100 of the 100 images could not be read' in message
         and '.jpg: it is missing' in message
         and 'max_unreadable' in message
     )

@@ -60,7 +60,7 @@ def test_too_many_are_an_error(files):
     transform = load(least=10, max_unreadable=0.5)
     for _ in range(9):
         assert transform(dict(img_path=str(files / 'missing.jpg'))) is None
-    with pytest.raises(UnusableData, match='10 of 10 .*50%.*missing.jpg'):
+    with pytest.raises(UnusableData, match='10 of the 10 .*50%.*missing.jpg'):
         transform(dict(img_path=str(files / 'missing.jpg')))
     with pytest.raises(UnusableData):
         load(max_unreadable=0)(dict(img_path=str(files / 'missing.jpg')))
