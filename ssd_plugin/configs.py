@@ -1,13 +1,15 @@
-"""Configs: reading them, moving their paths, and walking their datasets and pipeline steps.
+"""Reading of configs, moving of their paths, and iteration over their datasets and pipeline steps.
 
-One walker serves the datasets of a config, which are dicts, and the objects that are built from it.
+The same iteration serves the datasets of a config, which are dicts, and the objects that are built from it.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
+from torch import Tensor
 
 from ssd_plugin.compat import resolve_config_path
 from ssd_plugin.errors import UserError
@@ -129,11 +131,21 @@ def pipeline_steps(dataset: Dataset, first_only: bool = False) -> Iterator[Pipel
             through, in order.
     """
     for node in _walk(dataset, first_only=first_only):
-        pipeline = _fields(node.dataset).get('pipeline') or ()
-        # A leaf has MMEngine's Compose, MultiImageMixDataset and configs have a list.
-        transforms = pipeline if isinstance(pipeline, Sequence) else vars(pipeline)['transforms']
         source = node.children[0][1] if node.children else None
-        yield from (PipelineStep(transform, source) for transform in transforms)
+        for transform in _transforms(_fields(node.dataset).get('pipeline')):
+            yield PipelineStep(transform, source)
+
+
+def _transforms(pipeline: Any) -> Iterable[Transform]:
+    """Return the steps of a pipeline: a list in configs and MultiImageMixDataset, one callable in other datasets."""
+    if pipeline is None:
+        return ()
+    if isinstance(pipeline, (list, tuple)):
+        return pipeline
+    # The Compose classes of MMEngine, MMCV and torchvision have no common base but keep their steps by this name. Any
+    # other callable is a step by itself.
+    steps = getattr(pipeline, 'transforms', None)
+    return steps if isinstance(steps, (list, tuple)) else (pipeline,)
 
 
 class _Node(NamedTuple):
@@ -147,21 +159,37 @@ class _Node(NamedTuple):
 def _walk(dataset: Dataset, key: str = '', first_only: bool = False) -> Iterator[_Node]:
     """Yield a dataset and all datasets inside it, inner ones before their wrapper."""
     fields, prefix = _fields(dataset), f'{key}.' if key else ''
-    if 'datasets' in fields:
-        children = [(f'{prefix}datasets.{index}', child) for index, child in enumerate(fields['datasets'])]
+    several, single, in_config = fields.get('datasets'), fields.get('dataset'), isinstance(dataset, dict)
+    children: list[tuple[str, Dataset]] = []
+    if isinstance(several, (list, tuple)) and all(_is_dataset(child, in_config) for child in several):
+        children = [(f'{prefix}datasets.{index}', child) for index, child in enumerate(several)]
         children = children[:1] if first_only else children
-    elif 'dataset' in fields:
-        children = [(f'{prefix}dataset', fields['dataset'])]
-    else:
-        children = []
+    elif _is_dataset(single, in_config):
+        children = [(f'{prefix}dataset', single)]
     for child_key, child in children:
         yield from _walk(child, child_key, first_only)
     yield _Node(key, dataset, children)
 
 
+def _is_dataset(value: Any, in_config: bool) -> bool:
+    """Return whether a value is a dataset, not names or data that a dataset without a wrapper keeps as an attribute.
+
+    Args:
+        value: Value of ``dataset``, or an item of ``datasets``.
+        in_config: Whether it comes from a config, where a dataset may be a dict.
+    """
+    if isinstance(value, dict):
+        return in_config
+    # Datasets have no common base. Text, numbers and None have no attributes.
+    return hasattr(value, '__dict__') and not isinstance(value, (Sequence, np.ndarray, Tensor))
+
+
 def _fields(dataset: Dataset) -> Mapping[str, Any]:
     """Return the settings of a dataset by name: its config, or the attributes of the object.
 
-    Wrappers keep what they wrap in attributes with the names of their config keys.
+    Wrappers keep the datasets inside them in attributes with the names of their config keys.
     """
-    return dataset if isinstance(dataset, dict) else vars(dataset)
+    if isinstance(dataset, dict):
+        return dataset
+    # Its own attributes only: a wrapper may pass on those of the dataset inside it. Objects with slots have none.
+    return getattr(dataset, '__dict__', {})

@@ -1,9 +1,12 @@
 """Reading configs, moving their paths, and walking their datasets and pipeline steps."""
 
+import numpy as np
 import pytest
+import torch
+import torchvision
 from mmdet.registry import DATASETS
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.dataset import Compose, ConcatDataset, RepeatDataset
 
 from ssd_plugin.configs import datasets_of_splits, drop_pretrained, leaf_datasets, pipeline_steps, read_config
 from ssd_plugin.datasets.samplers import SeededDataset
@@ -83,6 +86,52 @@ def test_mmengines_wrappers_are_walked(leaf):
     first, second = DATASETS.build(leaf), DATASETS.build(leaf)
     assert [dataset for _, dataset in leaf_datasets(ConcatDataset([first, second]))] == [first, second]
     assert [dataset for _, dataset in leaf_datasets(RepeatDataset(first, times=2))] == [first]
+
+
+class Leaf:
+    """A dataset of the user, with attributes by the names that wrappers use."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize(
+    'attributes',
+    [
+        dict(dataset=['a.jpg', 'b.jpg']),
+        dict(dataset='coco'),
+        dict(dataset=np.zeros(3)),
+        dict(dataset=dict(images=[])),
+        dict(dataset=None, datasets=None),
+        dict(datasets=['voc07', 'voc12']),
+        dict(datasets=np.zeros((2, 2))),
+    ],
+)
+def test_data_under_the_name_of_a_wrapped_dataset_belongs_to_a_leaf(attributes):
+    leaf = Leaf(**attributes, pipeline=['step'])
+    assert list(leaf_datasets(leaf, 'data')) == [('data', leaf)]
+    assert list(leaf_datasets(Leaf(dataset=leaf))) == [('dataset', leaf)]
+    assert list(pipeline_steps(leaf)) == [('step', None)]
+
+
+def test_names_in_the_config_of_a_leaf_are_no_datasets():
+    leaf = dict(type='Custom', dataset='coco', datasets=['train', 'val'])
+    assert list(leaf_datasets(leaf, 'data')) == [('data', leaf)]
+
+
+def test_a_dataset_without_attributes_is_a_leaf_without_steps():
+    assert list(leaf_datasets([1, 2])) == [('', [1, 2])] and list(pipeline_steps([1, 2])) == []
+
+
+def test_a_pipeline_that_is_no_compose_is_one_step():
+    def pipeline(results):
+        return results
+
+    assert list(pipeline_steps(Leaf(pipeline=pipeline))) == [(pipeline, None)]
+    steps = [torch.nn.Identity(), torch.nn.Flatten()]
+    for compose in (Compose(steps), torchvision.transforms.Compose(steps)):
+        assert [step for step, _ in pipeline_steps(Leaf(pipeline=compose))] == steps
+    assert list(pipeline_steps(Leaf(pipeline=None))) == []
 
 
 def test_data_root_moves_the_paths_below_it_and_no_others(tmp_path):
