@@ -106,7 +106,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
 
 
 def _why_unreadable(path: str, error: Exception) -> str:
-    """Return why a file was refused by ``torch.load``, and what to do about it."""
+    """Return the reason that ``torch.load`` refused a file, with a remedy."""
     if 'TorchScript' in str(error):
         return f'{path} is a TorchScript archive, which is code. Load it where it was made and save its state_dict()'
     names = [name for name in named_globals(path) if not name.startswith(HARMLESS)]

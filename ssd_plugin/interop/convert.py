@@ -66,7 +66,7 @@ def convert_checkpoint(
         whole_model: Whether the source is a model that was pickled whole.
 
     Returns:
-        The format that was found, and what was written.
+        Format that was recognized, and a description of the checkpoint that was written.
 
     Raises:
         UserError: The file is damaged, asks to run code, has no known format, or does not fit; nothing is written.
@@ -85,7 +85,7 @@ def _recognize(source: str | Path, state: dict[str, Tensor], source_format: str,
     """Return the format and config that a state dict fits.
 
     Raises:
-        UserError: There is none; the message names what does not fit the closest one.
+        UserError: There is none; the message names the parameters that do not fit the closest one.
     """
     if source_format != 'auto' and source_format not in FORMATS:
         raise UserError(f'unknown format {source_format!r}; choose auto or one of {", ".join(FORMATS)}')

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ssd_plugin.configs import read_config
 from ssd_plugin.errors import UserError
+from ssd_plugin.ops.output_layout import OutputLayout
 
 from .checkpoint_files import check_copy, read_checkpoint, shortened
 from .convert import Conversion
-from .target_config import class_options, dataset_meta, parameter_shapes, save_weights
+from .target_config import class_options, dataset_meta, output_layout, parameter_shapes, save_weights
 
 MMDET_CONFIGS = (
     'ssd/ssd300_coco.py',
@@ -43,7 +44,7 @@ def export_to_mmdet(
         classes: Names of the classes, where neither the checkpoint nor the config has them.
 
     Returns:
-        What was written; its config is MMDetection's.
+        Description of the checkpoint that was written; its config is MMDetection's.
 
     Raises:
         UserError: The file is damaged, or MMDetection has no such detector; nothing is written.
@@ -83,15 +84,15 @@ def _their_config(cfg: Config, name: str) -> tuple[str, Config]:
         name: Its name, for messages.
 
     Raises:
-        UserError: There is none; the message says what differs.
+        UserError: There is none; the message names the difference.
     """
     model = cfg.model
     head, coder, means = model.bbox_head, model.bbox_head.bbox_coder, model.data_preprocessor.mean
     vgg = model.backbone.type in ('SSDVGG16', 'SSDVGG') and model.neck.get('l2_norm_scale') is not None
-    if not vgg or head.get('background', 'last') != 'last' or head.get('unused_outputs'):
+    if not vgg or output_layout(head) != OutputLayout(head.num_classes):
         raise UserError(
             f'{name}: MMDetection has no such detector. It has SSD300 and SSD512 on VGG-16, with the background as the '
-            'last class and L2 normalization of conv4_3'
+            'last class, L2 normalization of conv4_3 and a softmax'
         )
     if (coder.get('center_variance', 0.1), coder.get('size_variance', 0.2)) != (0.1, 0.2):
         raise UserError(

@@ -50,7 +50,7 @@ class Inert:
             self.__dict__.update(state)
 
     def __call__(self, *args: object, **kwargs: object) -> 'Inert':
-        """Return itself, where the pickle calls what it names."""
+        """Return itself; the pickle calls the classes and functions that it names."""
         return self
 
     def __setitem__(self, key: object, value: object) -> None:
@@ -63,7 +63,7 @@ class _Unpickler(pickle.Unpickler):
     """Unpickler that knows no classes but those that rebuild tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a class or function that the pickle names."""
+        """Return the substitute for a class or function that the pickle names."""
         return REBUILDING.get((module, name), Inert)
 
 

@@ -1,4 +1,4 @@
-"""Config that converted weights are written for: the shapes of its parameters and the names of its classes."""
+"""Config that converted weights are written for: parameter shapes, number of classes and class names."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,13 +7,25 @@ from typing import Any
 
 import torch
 from mmdet.registry import DATASETS, MODELS, TASK_UTILS
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from torch import Tensor
 
 from ssd_plugin.configs import leaf_datasets, read_config
 from ssd_plugin.errors import UserError
+from ssd_plugin.ops.output_layout import OutputLayout
 
 from .checkpoint_files import write_checkpoint
+
+
+def output_layout(head: ConfigDict) -> OutputLayout:
+    """Return the meaning of the class outputs of a ``MultiBoxHead``.
+
+    Args:
+        head: Config of the head.
+    """
+    return OutputLayout.of_head(
+        head.num_classes, head.get('use_sigmoid', False), head.get('background'), head.get('unused_outputs', ())
+    )
 
 
 @cache
@@ -52,10 +64,12 @@ def class_options(path: str, state: dict[str, Tensor]) -> dict[str, Any]:
             return {}
         counts.add(last[-1].shape[0] // priors)
     count = counts.pop()
-    unused = head.get('unused_outputs', ())
-    if counts or count < 2 or count == head.num_classes + 1 + len(unused):
+    layout = output_layout(head)
+    num_classes = count - (layout.background is not None)
+    if counts or num_classes < 1 or count == layout.num_outputs:
         return {}
-    return {'model.bbox_head.num_classes': count - 1, **({'model.bbox_head.unused_outputs': ()} if unused else {})}
+    unused = {'model.bbox_head.unused_outputs': ()} if layout.unused else {}
+    return {'model.bbox_head.num_classes': num_classes, **unused}
 
 
 def dataset_meta(

@@ -1,4 +1,4 @@
-"""Meaning of the class outputs of a prior: their classes, the background, and how scores become confidences."""
+"""Meaning of the class outputs of a prior: the class of each, the background, and the activation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OutputLayout:
-    """The class outputs that the network gives for a prior, checked once.
+    """Layout of the K class outputs of a prior.
 
-    Labels are 0..C-1 for objects and C for background, wherever the outputs of the network have it.
+    Labels are 0..C-1 for objects and C for background, whichever output is that of the background.
 
     Args:
         num_classes: C, the classes without the background.
         background: Whether the background is the ``'first'`` or the ``'last'`` output; ``None`` for one sigmoid output
             per class and no output for the background.
-        unused: Outputs, counted from 0 with the background, that no class of the data has. They take part in the
+        unused: Indices of outputs, including the background, that belong to no class of the data. They take part in the
             softmax and are never detected.
 
     Raises:
@@ -48,14 +48,37 @@ class OutputLayout:
                 f'({self.background_output}), got {self.unused}'
             )
 
+    @classmethod
+    def of_head(
+        cls,
+        num_classes: int,
+        use_sigmoid: bool = False,
+        background: Literal['first', 'last'] | None = None,
+        unused_outputs: Sequence[int] = (),
+    ) -> 'OutputLayout':
+        """Return the layout that the arguments of :class:`~ssd_plugin.models.heads.MultiBoxHead` describe.
+
+        Args:
+            num_classes: C, the classes without the background.
+            use_sigmoid: Whether the outputs are one sigmoid output per class.
+            background: ``'first'`` or ``'last'``; ``None`` for ``'last'``, or for no background with ``use_sigmoid``.
+            unused_outputs: Indices of outputs that belong to no class of the data.
+
+        Raises:
+            ValueError: The arguments contradict each other.
+        """
+        if use_sigmoid and background is not None:
+            raise ValueError(f'use_sigmoid=True has no output for the background; remove background={background!r}')
+        return cls(num_classes, None if use_sigmoid else background or 'last', tuple(unused_outputs))
+
     @property
     def activation(self) -> Literal['sigmoid', 'softmax']:
-        """How scores become confidences."""
+        """Activation that turns scores into confidences."""
         return 'sigmoid' if self.background is None else 'softmax'
 
     @property
     def num_outputs(self) -> int:
-        """K, the class outputs of a prior."""
+        """K, the number of class outputs of a prior."""
         return self.num_classes + (self.background is not None) + len(self.unused)
 
     @property
@@ -76,12 +99,12 @@ class OutputLayout:
 
     @property
     def class_outputs(self) -> list[int]:
-        """The output of each class, in the order of the labels."""
+        """Index of the output of each class, in the order of the labels."""
         foreground = range(self.num_outputs)[self.foreground_outputs]
         return [output for output in foreground if output not in self.unused]
 
     def outputs_of(self, labels: Tensor) -> Tensor:
-        """Return the output of each label (0..C-1, and C for background), int64 of the same shape."""
+        """Return the index of the output of each label (0..C-1, C for background), int64 of the same shape."""
         if self.background is None or (self.background == 'last' and not self.unused):
             return labels
         # By arithmetic rather than a table, which would have to be copied to the device.

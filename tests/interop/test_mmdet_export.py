@@ -82,6 +82,7 @@ def test_own_classes_are_named_and_change_their_config(tmp_path):
         (None, '--config'),
         ('pretrained/ssd300_amdegroot_voc.py', 'background'),
         ('bccd/ssd_depthwise_bccd.py', 'VGG-16'),
+        ('recipes/ssd300_modern_voc.py', 'a softmax'),
         ('ssd512_voc.py', 'does not fit'),
     ],
 )

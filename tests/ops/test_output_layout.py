@@ -44,6 +44,23 @@ def test_torchvisions_coco_layout_skips_the_ids_without_a_category():
     assert layout.num_outputs == 91 and layout.class_outputs[10:13] == [11, 13, 14] and layout.class_outputs[-1] == 90
 
 
+@pytest.mark.parametrize(
+    'options, expected',
+    [
+        ({}, OutputLayout(3, 'last')),
+        (dict(background='first', unused_outputs=[2]), OutputLayout(3, 'first', (2,))),
+        (dict(use_sigmoid=True), OutputLayout(3, None)),
+    ],
+)
+def test_the_layout_of_a_head_follows_from_its_arguments(options, expected):
+    assert OutputLayout.of_head(3, **options) == expected
+
+
+def test_a_background_beside_sigmoid_outputs_is_an_error():
+    with pytest.raises(ValueError, match="remove background='last'"):
+        OutputLayout.of_head(3, use_sigmoid=True, background='last')
+
+
 def test_sigmoid_outputs_have_no_background():
     with pytest.raises(ValueError, match='no background'):
         OutputLayout(3, None).background_output  # noqa: B018 - the access is what fails
