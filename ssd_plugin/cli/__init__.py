@@ -1,1 +1,1 @@
-"""What the command-line tools share: arguments, checks before a run, and errors as one line."""
+"""Common parts of the command-line tools: arguments, checks before a run, and one-line errors."""

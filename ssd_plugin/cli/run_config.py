@@ -1,4 +1,4 @@
-"""The config of a run: changed by the command line, with its data checked, and resumed from a checkpoint."""
+"""Config of a run: changes by the command line, a check of its data, and resuming from a checkpoint."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from ssd_plugin.compat import resolve_config_path
 from ssd_plugin.configs import SPLITS, drop_pretrained, read_config
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable, why_not_resumable
 from ssd_plugin.errors import UserError
@@ -32,7 +33,7 @@ def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+        cfg.work_dir = os.path.join('work_dirs', Path(resolve_config_path(args.config)).stem)
     if not torch.accelerator.is_available():
         # PyTorch would warn that there is no accelerator to pin memory for.
         for loader in filter(None, (cfg.get(f'{split}_dataloader') for split in SPLITS)):

@@ -1,0 +1,38 @@
+import argparse
+
+import pytest
+
+from ssd_plugin.cli.run_config import load_config
+from tests.support import CONFIGS
+
+
+@pytest.fixture
+def arguments(monkeypatch, shapes):
+    """Arguments of a run on the drawn data."""
+    # load_config sets it; monkeypatch restores it.
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+    def parsed(config, **options):
+        settings = dict(data_root=f'{shapes}/')
+        defaults = dict(config=config, work_dir=None, cfg_options=settings, launcher='none', local_rank=0)
+        return argparse.Namespace(**{**defaults, **options})
+
+    return parsed
+
+
+@pytest.mark.parametrize(
+    'config', ['ssd_plugin::demo/ssd_depthwise_shapes.py', str(CONFIGS / 'demo/ssd_depthwise_shapes.py')]
+)
+def test_the_work_dir_is_named_after_the_file_of_the_config(config, arguments):
+    assert load_config(arguments(config), ()).work_dir == 'work_dirs/ssd_depthwise_shapes'
+
+
+def test_a_config_by_name_without_a_folder_has_no_package_in_its_work_dir(arguments):
+    assert load_config(arguments('ssd_plugin::ssd300_voc.py'), ()).work_dir == 'work_dirs/ssd300_voc'
+
+
+def test_a_work_dir_of_the_command_line_or_the_config_stays(arguments, tmp_path):
+    config = tmp_path / 'a.py'
+    config.write_text("work_dir = 'mine'\n")
+    assert load_config(arguments(str(config)), ()).work_dir == 'mine'
+    assert load_config(arguments(str(config), work_dir='given'), ()).work_dir == 'given'
