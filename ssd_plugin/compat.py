@@ -1,8 +1,8 @@
 """Adaptations to third-party packages: the only file that uses private names of MMEngine, MMCV or MMDetection.
 
-:func:`install` runs once, when ``ssd_plugin`` is imported, and patches what the installed versions need; a patch whose
-condition does not hold changes nothing. The other functions, and one class, give public names to private ones, for the
-rest of the package to use. Each entry says which versions need it, and why.
+:func:`install` runs once, when ``ssd_plugin`` is imported, and applies the patches that the installed versions
+need; a patch whose condition does not hold changes nothing. The other functions, and one class, give public names to
+private ones, for the rest of the package to use. Each entry names the versions that need it, and the reason.
 
 This file is imported before MMEngine, MMCV and MMDetection are known to be installed, so it imports them inside its
 functions.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 else:
-    # The base class of a mixin at run time, see StepwiseCheckpointHook.
+    # The base class of a mixin at run time, see StepwiseCheckpointMixin.
     CheckpointHook = object
 
 CONFIG_SCOPE = 'ssd_plugin'
@@ -146,7 +146,7 @@ class _OpsStandIn(types.ModuleType):
 
         Args:
             boxes: ``(N, 4)`` xyxy.
-            scores: ``(N, )``.
+            scores: ``(N,)``.
             iou_threshold: IoU above which the lower-scoring box is suppressed.
             offset: 1 where coordinates are inclusive, so that widths are x2 - x1 + 1. The IoU is then that of boxes
                 whose bottom-right corner is moved by 1.
@@ -183,7 +183,9 @@ def provide_mmcv_ops() -> None:
     # mmengine.utils.mmcv_full_available reads the spec.
     stand_in.__spec__ = ModuleSpec('mmcv._ext', None)
     sys.modules['mmcv._ext'] = stand_in
-    vars(sys.modules['mmcv'])['_ext'] = stand_in
+    # The import of a real submodule sets this attribute, too, which a ModuleType does not declare.
+    mmcv: Any = sys.modules['mmcv']
+    mmcv._ext = stand_in
 
 
 def allow_checkpoint_types() -> None:
@@ -197,7 +199,7 @@ def allow_checkpoint_types() -> None:
     import torch
     from mmengine.logging.history_buffer import HistoryBuffer
 
-    statistics = {name: vars(HistoryBuffer)[name] for name in ('mean', 'max', 'min', 'current')}
+    statistics = {name: getattr(HistoryBuffer, name) for name in ('mean', 'max', 'min', 'current')}
 
     def history_buffer_method(owner: type, name: str) -> Callable[..., Any]:
         # A pickled HistoryBuffer refers to its methods by getattr. The real getattr would let a file reach anything.
@@ -207,9 +209,9 @@ def allow_checkpoint_types() -> None:
 
     # NumPy 2 renamed numpy.core to numpy._core; a checkpoint contains the name in the version that wrote it.
     numpy_core = 'numpy._core' if _version(np.__version__).major >= 2 else 'numpy.core'
-    functions = vars(importlib.import_module(f'{numpy_core}.multiarray'))
+    multiarray = importlib.import_module(f'{numpy_core}.multiarray')
     arrays = [
-        (functions[name], f'numpy.{core}.multiarray.{name}')
+        (getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
         for name in ('_reconstruct', 'scalar')
         for core in ('core', '_core')
     ]
@@ -223,18 +225,19 @@ def keep_weights_only() -> None:
     """Keep MMEngine from reading a checkpoint unsafely after PyTorch's safe reader has refused it.
 
     onedl-mmengine 0.10.12 reads a refused file again with ``weights_only=False``, which runs whatever code the file
-    holds. MMEngine 0.10.7 has no such function.
+    holds.
     """
     from mmengine.runner import checkpoint
 
-    load = vars(checkpoint).get('_safe_torch_load')
+    # Absent from MMEngine 0.10.7.
+    load = getattr(checkpoint, '_safe_torch_load', None)
     if load is None:
         return
 
     def load_safely(file: Any, map_location: Any = None, weights_only: bool = True) -> Any:
         return load(file, map_location=map_location, weights_only=weights_only)
 
-    vars(checkpoint)['_safe_torch_load'] = load_safely
+    checkpoint._safe_torch_load = load_safely
 
 
 def resolve_config_names() -> None:
@@ -369,8 +372,8 @@ def replace_pkg_resources() -> None:
     for name, replacement in (('is_installed', is_installed), ('get_installed_path', get_installed_path)):
         for module in (package_utils, mmengine.utils, mmengine.config.config, mmengine.hub.hub):
             # Each module has imported the function by name, or does not use it.
-            if name in vars(module):
-                vars(module)[name] = replacement
+            if hasattr(module, name):
+                setattr(module, name, replacement)
 
 
 def start_gloo_without_gpu() -> None:
@@ -497,11 +500,11 @@ def save_checkpoint_now(hook: 'CheckpointHook', runner: 'Runner') -> None:
     hook._save_checkpoint(runner)
 
 
-class StepwiseCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook`` with public names for the two methods that write files.
+class StepwiseCheckpointMixin(CheckpointHook):
+    """Mixin that gives MMEngine's ``CheckpointHook`` public names for the two methods that write files.
 
-    They can be overridden to write differently. MMEngine (0.10.7, onedl 0.10.12) calls both by private names. At run
-    time this is a mixin, to be named before ``CheckpointHook`` in the list of bases.
+    They can be overridden to write differently. MMEngine (0.10.7, onedl 0.10.12) calls both by private names. The mixin
+    stands before ``CheckpointHook`` in the list of bases; it derives from that class for type checkers only.
     """
 
     def write_checkpoint(self, runner: 'Runner', step: int, meta: dict) -> None:

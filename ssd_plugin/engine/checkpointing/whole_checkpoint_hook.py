@@ -1,4 +1,4 @@
-"""Saves checkpoints such that there is always an intact one to resume from."""
+"""Save checkpoints such that there is always an intact one to resume from."""
 
 from collections import deque
 from pathlib import Path
@@ -9,7 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ssd_plugin.compat import StepwiseCheckpointHook
+from ssd_plugin.compat import StepwiseCheckpointMixin
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import remove_parts
 
@@ -17,7 +17,7 @@ from .checkpoint_integrity import why_not_resumable
 
 
 @HOOKS.register_module()
-class WholeCheckpointHook(StepwiseCheckpointHook, CheckpointHook):
+class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
     """MMEngine's ``CheckpointHook``, made safe against killed processes, full disks and damaged files.
 
     A checkpoint is written beside its final place and renamed. An old one is deleted only when the new one exists and
@@ -30,7 +30,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook, CheckpointHook):
         kwargs: As in ``CheckpointHook``.
 
     Attributes:
-        failure: Why the last checkpoint could not be saved; ``None`` if it was.
+        failure: Reason that the last checkpoint could not be saved; ``None`` if it was saved.
     """
 
     def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
@@ -99,7 +99,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook, CheckpointHook):
                 Path(outdated).unlink(missing_ok=True)
 
     def _write(self, runner: Runner, path: str, meta: dict) -> str | None:
-        """Write a checkpoint and verify the file; return what went wrong, or ``None``."""
+        """Write a checkpoint, verify the file, and return the reason of a failure or ``None``."""
         try:
             runner.save_checkpoint(
                 self.out_dir,
