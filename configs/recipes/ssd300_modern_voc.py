@@ -10,7 +10,8 @@ param_scheduler = [__warmup, dict(__modern.cosine, begin=__warmup.end, end=_base
 custom_hooks = [*_base_.custom_hooks, __modern.ema, __modern.mosaic_switch]
 
 # The datasets load images; the mix of them augments.
-*__load, __augment, __pack = _base_.train_pipeline
+__steps = {step.type: step for step in _base_.train_pipeline}
+__load = [__steps['LoadEncodedImage'], __steps['LoadAnnotations']]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -19,6 +20,6 @@ train_dataloader = dict(
             _base_.train_dataloader.dataset,
             datasets=[dict(year, pipeline=__load) for year in _base_.train_dataloader.dataset.datasets],
         ),
-        pipeline=[dict(__modern.mosaic, augment=__augment), __pack],
+        pipeline=[dict(__modern.mosaic, augment=__steps['FusedSSDAugment']), __steps['PackDetInputs']],
     )
 )

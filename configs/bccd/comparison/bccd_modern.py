@@ -12,7 +12,8 @@ custom_hooks = [
     dict(__modern.mosaic_switch, share=0.3),
 ]
 # The dataset loads images; the mix of them augments.
-*__load, __augment, __pack = _base_.train_pipeline
+__steps = {step.type: step for step in _base_.train_pipeline}
+__load = [__steps['LoadEncodedImage'], __steps['LoadAnnotations']]
 __dataset = _base_.train_dataloader.dataset
 train_dataloader = dict(
     dataset=dict(
@@ -20,6 +21,6 @@ train_dataloader = dict(
         type='AugmentedMixDataset',
         augment=__dataset.pop('augment'),
         dataset=dict(__dataset, pipeline=__load),
-        pipeline=[dict(__modern.mosaic, augment=__augment), __pack],
+        pipeline=[dict(__modern.mosaic, augment=__steps['FusedSSDAugment']), __steps['PackDetInputs']],
     )
 )
