@@ -1,6 +1,7 @@
 """The rules of docs/architecture.md that import-linter does not cover."""
 
 import ast
+import re
 
 from tests.support import ROOT
 
@@ -8,6 +9,8 @@ PACKAGE = ROOT / 'ssd_plugin'
 MODULES = sorted(path for path in PACKAGE.rglob('*.py') if '.mim' not in path.parts)
 TOOLS = sorted((ROOT / 'tools').glob('*.py'))
 HOST = ('mmengine', 'mmcv', 'mmdet')
+# Public methods, whose underscore keeps them apart from the fields.
+NAMED_TUPLE_METHODS = ('_asdict', '_replace')
 
 
 def imported_names(source: str) -> list[str]:
@@ -28,6 +31,39 @@ def private_host_names(source: str) -> list[str]:
         for name in imported_names(source)
         if name.split('.')[0] in HOST and any(part.startswith('_') for part in name.split('.'))
     ]
+
+
+def private_attributes(source: str) -> list[str]:
+    """Return the private attributes of other objects that a module uses, such as `runner._seed`.
+
+    Types are not known here, so all objects count but those of PyTorch and the standard library: MMEngine's are reached
+    through parameters as often as through imports.
+    """
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and re.match('_(?!_)', node.attr)
+        and node.attr not in NAMED_TUPLE_METHODS
+        and ast.unparse(node.value) not in ('self', 'cls', 'super()')
+        and ast.unparse(node).split('.')[0] not in ('torch', 'os')
+    ]
+
+
+def test_a_private_attribute_is_found_on_any_object_of_the_host():
+    assert private_attributes('runner._seed = Config._get_base_files(self.hook._x())') == [
+        'runner._seed',
+        'Config._get_base_files',
+        'self.hook._x',
+    ]
+    assert private_attributes('super()._save(self._x, cls._y, f.__name__, _z.a)') == []
+    assert private_attributes('pairs._replace(a=torch._foreach_norm(b))') == []
+
+
+def test_private_attributes_of_other_objects_are_used_by_compat_only():
+    others = [path for path in [*MODULES, *TOOLS] if path != PACKAGE / 'compat.py']
+    found = {str(path.relative_to(ROOT)): private_attributes(path.read_text()) for path in others}
+    assert {path: names for path, names in found.items() if names} == {}
 
 
 def test_a_private_name_is_found_wherever_it_stands():
