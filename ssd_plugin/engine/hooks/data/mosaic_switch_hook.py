@@ -1,6 +1,6 @@
-"""End mosaics before the end of training."""
+"""Switch mosaics off before the end of training."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -8,14 +8,7 @@ from mmengine.runner import Runner
 
 from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.datasets.transforms import MosaicSSDAugment
-
-
-@runtime_checkable
-class RestartableLoop(Protocol):
-    """A training loop that can discard the batches prepared by its workers, such as :class:`StreamTrainLoop`."""
-
-    def restart_data(self, iteration: int) -> None:
-        """Continue with the data of an iteration."""
+from ssd_plugin.engine.loops import StreamTrainLoop
 
 
 @HOOKS.register_module()
@@ -26,7 +19,7 @@ class MosaicSwitchHook(Hook):
     have mosaics.
 
     Args:
-        share: Fraction of the iterations, at the end, that have no mosaics.
+        share: Fraction of the iterations, counted from the end, that are trained without mosaics.
     """
 
     def __init__(self, share: float = 0.1) -> None:
@@ -37,8 +30,8 @@ class MosaicSwitchHook(Hook):
         self._switch(runner, runner.iter)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Switch mosaics off if the next iteration is the first one without."""
-        if self._switch(runner, runner.iter + 1) and isinstance(runner.train_loop, RestartableLoop):
+        """Switch mosaics off if the next iteration is the first one without them."""
+        if self._switch(runner, runner.iter + 1) and isinstance(runner.train_loop, StreamTrainLoop):
             runner.train_loop.restart_data(runner.iter + 1)
 
     def _switch(self, runner: Runner, iteration: int) -> bool:

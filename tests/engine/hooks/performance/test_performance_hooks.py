@@ -1,9 +1,12 @@
 """channels_last, mixed precision and torch.compile change the speed, not the gradients."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmdet.registry import HOOKS, MODELS
 from mmengine.config import Config
+from torch import nn
 
 from ssd_plugin.analysis.benchmarks import synthetic_batches
 from tests.support import CONFIGS
@@ -66,3 +69,19 @@ def test_compiled_network_keeps_names_and_runs_compiled():
     HOOKS.build(dict(type='CompileHook', backend=backend)).before_run(FakeRunner(model))
     gradients(model, torch.randn(1, 3, 240, 320), synthetic_batches.samples(1, 2, 20, torch.device('cpu')))
     assert list(model.state_dict()) == names and len(calls) == 3
+
+
+def test_channels_last_keeps_the_numbers_and_changes_the_layout():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8))
+    image = torch.randn(2, 3, 16, 16)
+    before = model(image)
+    HOOKS.build(dict(type='ChannelsLastHook')).before_run(SimpleNamespace(model=model))
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    after = model(image)
+    assert after.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(after, before)
+
+
+def test_keeping_host_memory_is_harmless():
+    HOOKS.build(dict(type='KeepHostMemoryHook')).before_run(SimpleNamespace())
+    assert torch.ones(2**26).sum() == 2**26
