@@ -95,7 +95,7 @@ def test_what_is_passed_over_is_named_with_the_reason(work_dir):
     cut(0)(work_dir / 'iter_2.pth')
     found, notes = newest_resumable(work_dir)
     assert found is None and len(notes) == 2
-    assert 'iter_4.pth is skipped: it is cut off' in notes[0] and 'iter_2.pth is skipped: it is empty' in notes[1]
+    assert 'iter_4.pth is skipped: it is truncated' in notes[0] and 'iter_2.pth is skipped: it is empty' in notes[1]
 
 
 def test_the_note_of_the_newest_wins_over_age_and_may_be_missing_or_nonsense(work_dir):
@@ -141,7 +141,7 @@ def test_a_resumed_run_needs_no_weights_to_start_from_and_a_first_one_keeps_them
 
 def test_a_checkpoint_that_was_named_must_be_whole(work_dir):
     cut(0.5)(work_dir / 'iter_4.pth')
-    with pytest.raises(UserError, match='iter_4.pth: it is cut off'):
+    with pytest.raises(UserError, match='iter_4.pth: it is truncated'):
         resume_from(None, str(work_dir / 'iter_4.pth'))
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-# What MMEngine reads from a checkpoint when it resumes.
+# Keys that MMEngine reads from a checkpoint when it resumes.
 REQUIRED_KEYS = ('meta', 'state_dict', 'optimizer', 'message_hub')
 
 
 def why_not_resumable(path: str | Path) -> str | None:
-    """Return what is wrong with a checkpoint to resume from, or ``None`` if it is intact.
+    """Return the reason that a run cannot resume from a checkpoint, or ``None`` if it is intact.
 
     A checkpoint is a zip archive, which holds a checksum of each of its parts; they are verified. The file is read by
     PyTorch's safe reader, which runs no code.
@@ -27,7 +27,7 @@ def why_not_resumable(path: str | Path) -> str | None:
             return f'it is damaged: the checksum of its part {damaged} is wrong'
         content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except zipfile.BadZipFile:
-        return 'it is cut off, damaged or not a checkpoint'
+        return 'it is truncated, damaged or not a checkpoint'
     except pickle.UnpicklingError as error:
         code = refused_code(str(error))
         return f'it holds more than weights and could run code ({code})' if code else 'it is not a checkpoint'

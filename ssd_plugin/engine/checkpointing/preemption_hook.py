@@ -1,4 +1,4 @@
-"""Saves a checkpoint and stops cleanly on preemption."""
+"""Save a checkpoint and stop cleanly on preemption."""
 
 import os
 import signal

@@ -34,7 +34,7 @@ class StreamTrainLoop(IterBasedTrainLoop):
     """MMEngine's ``IterBasedTrainLoop``, in which a resumed run equals an uninterrupted one, bit for bit on a CPU.
 
     The training data is a stream (:class:`StreamSampler`), which a resumed run enters where the previous run left it,
-    without loading what came before, also with another number of workers. Every iteration starts with its own random
+    without loading the earlier part, also with another number of workers. Every iteration starts with its own random
     seeds, so no random state has to be saved. A validation that was due but did not finish is repeated after resuming,
     since a schedule may depend on its result.
 

@@ -1,4 +1,4 @@
-"""Keeps values that are not finite out of the weights."""
+"""Keep values that are not finite out of the weights."""
 
 from collections import deque
 from collections.abc import Callable, Sequence

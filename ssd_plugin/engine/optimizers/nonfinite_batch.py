@@ -1,4 +1,4 @@
-"""The file that a batch with non-finite gradients is kept in, for replay."""
+"""File with a batch whose gradients were not finite, for replay."""
 
 import pickle
 from dataclasses import dataclass, fields
@@ -23,7 +23,7 @@ class NonfiniteBatch:
         iteration: Number of the iteration, from 1.
         losses: Values of the losses by name.
         inputs: Images ``(3, H, W)`` before the data preprocessor, in a list or stacked.
-        samples: ``metainfo``, ``bboxes`` ``(N, 4)`` xyxy and ``labels`` ``(N, )`` of each image.
+        samples: ``metainfo``, ``bboxes`` ``(N, 4)`` xyxy and ``labels`` ``(N,)`` of each image.
         state_dict: Weights of the model.
     """
 
@@ -40,7 +40,7 @@ class NonfiniteBatch:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         samples = [
             dict(
-                # Only what PyTorch's safe reader accepts.
+                # Only the types that PyTorch's safe reader accepts.
                 metainfo={
                     key: value for key, value in sample.metainfo.items() if isinstance(value, (str, int, float, tuple))
                 },

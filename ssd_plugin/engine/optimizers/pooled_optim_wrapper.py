@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @OPTIM_WRAPPERS.register_module()
 class PooledOptimWrapper(OptimWrapper):
-    """MMEngine's ``OptimWrapper`` whose accumulated steps are those of the whole batch.
+    """MMEngine's ``OptimWrapper`` whose accumulated gradients equal those of the whole batch.
 
     SSD's loss is divided by the number of positives (SSD paper, equation 1). The mean over micro-batches, each divided
     by its own number, is not the large batch's loss: images with few positives weigh more. Here the sums are
@@ -32,7 +32,7 @@ class PooledOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Wrap the forward pass of a micro-batch, and note how many positives its losses report."""
+        """Wrap the forward pass of a micro-batch, and record the number of positives that its losses report."""
 
         def note(module: nn.Module, inputs: tuple, losses: Any) -> None:
             self._reported = losses.get('num_positives') if isinstance(losses, dict) else None
@@ -45,7 +45,7 @@ class PooledOptimWrapper(OptimWrapper):
             handle.remove()
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Return the sum that the loss was before its division.
+        """Return the loss as a sum, before its division by the number of positives.
 
         Raises:
             TypeError: The losses of the model do not report ``num_positives``.
@@ -59,7 +59,7 @@ class PooledOptimWrapper(OptimWrapper):
         return loss * self._reported.clamp(min=1.0)
 
     def forget(self) -> None:
-        """Start accumulating anew, after a skipped step."""
+        """Discard the accumulated positives after a skipped step."""
         self._positives = None
 
     def step(self, **kwargs: Any) -> None:

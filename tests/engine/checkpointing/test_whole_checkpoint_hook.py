@@ -76,7 +76,7 @@ def test_no_checkpoint_is_deleted_when_the_new_one_is_damaged(tmp_path, monkeypa
 
     monkeypatch.setattr(runner, 'save_checkpoint', save_half)
     runner.train(1)
-    assert 'iter_1.pth' in runner.files() and 'it is cut off' in runner.hook.failure
+    assert 'iter_1.pth' in runner.files() and 'it is truncated' in runner.hook.failure
 
 
 def test_training_ends_with_an_error_if_the_last_checkpoint_cannot_be_saved(tmp_path):
