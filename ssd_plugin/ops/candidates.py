@@ -19,7 +19,14 @@ SPARSE_FRACTION = 1 / 8
 
 
 class Candidates(NamedTuple):
-    """Pairs of prior and class that reach the score threshold; fields are ``(N,)``."""
+    """Pairs of prior and class that reach the score threshold.
+
+    Attributes:
+        image: ``(N,)`` index of the image in the batch.
+        score: ``(N,)`` confidence of the class.
+        label: ``(N,)`` class, 0..C-1.
+        prior: ``(N,)`` index of the prior.
+    """
 
     image: Tensor
     score: Tensor
@@ -40,7 +47,7 @@ class Candidates(NamedTuple):
 
 
 class CandidateSource(Protocol):
-    """Gives the best candidates of images."""
+    """Interface of the ways to find the best candidates of images."""
 
     def best(self, images: Tensor, limit: int) -> tuple[Candidates, Tensor]:
         """Return the best candidates of some images, sorted as by :meth:`Candidates.sorted`.
@@ -56,12 +63,16 @@ class CandidateSource(Protocol):
 
 
 class SparseSource(NamedTuple):
-    """All candidates of a batch, sorted."""
+    """Source that holds all candidates of a batch.
+
+    Attributes:
+        candidates: The candidates, sorted as by :meth:`Candidates.sorted`.
+    """
 
     candidates: Candidates
 
     def best(self, images: Tensor, limit: int) -> tuple[Candidates, Tensor]:
-        """See :meth:`CandidateSource.best`."""
+        """Take the first ``limit`` candidates of each image; arguments and result of :meth:`CandidateSource.best`."""
         image = self.candidates.image
         counts = torch.bincount(image, minlength=int(images.max()) + 1)
         wanted = torch.zeros_like(counts, dtype=torch.bool).index_fill(0, images, True)
@@ -69,13 +80,18 @@ class SparseSource(NamedTuple):
 
 
 class DenseSource(NamedTuple):
-    """The confidences of all priors."""
+    """Source that searches the confidences of all priors.
 
-    scores: Tensor  # (B, P, C), without the background
+    Attributes:
+        scores: ``(B, P, C)`` confidences, without the background.
+        score_threshold: Lowest score of a candidate.
+    """
+
+    scores: Tensor
     score_threshold: float
 
     def best(self, images: Tensor, limit: int) -> tuple[Candidates, Tensor]:
-        """See :meth:`CandidateSource.best`."""
+        """Find the candidates of highest score with ``topk``; arguments and result of :meth:`CandidateSource.best`."""
         num_classes = self.scores.shape[2]
         flat = (self.scores if len(images) == len(self.scores) else self.scores[images]).flatten(1)
         lowest = flat.new_full((len(flat),), self.score_threshold)
@@ -87,8 +103,8 @@ class DenseSource(NamedTuple):
             # `topk` breaks ties arbitrarily: where the last one kept ties with the next, all equal scores are taken
             # below instead.
             if not (~complete & (values[:, limit] == lowest)).any():
-                image, place = (values[:, :limit] >= self.score_threshold).nonzero(as_tuple=True)
-                return self._candidates(images[image], values[image, place], index[image, place]), complete
+                image, rank = (values[:, :limit] >= self.score_threshold).nonzero(as_tuple=True)
+                return self._candidates(images[image], values[image, rank], index[image, rank]), complete
         image, pair = (flat >= lowest.clamp(min=self.score_threshold).unsqueeze(1)).nonzero(as_tuple=True)
         return self._candidates(images[image], flat[image, pair], pair), complete
 
@@ -156,8 +172,8 @@ def likely_priors(predictions: Predictions, score_threshold: float) -> tuple[Ten
         return None
     found, start = [], 0
     for view, mask in zip(views, masks):  # (B, cells, A, K), (B, cells, A)
-        image, cell, place = mask.nonzero(as_tuple=True)
-        found.append((image, start + cell * view.shape[2] + place, at_least_float32(view[image, cell, place])))
+        image, cell, index = mask.nonzero(as_tuple=True)
+        found.append((image, start + cell * view.shape[2] + index, at_least_float32(view[image, cell, index])))
         start += mask[0].numel()
     image, prior, logits = (torch.cat(parts) for parts in zip(*found))
     return image, prior, logits
@@ -174,8 +190,8 @@ def _top_pairs(scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
         return values, pair
     prior = scores.amax(dim=2).topk(number, dim=1).indices
     rows = scores.gather(1, prior.unsqueeze(-1).expand(-1, -1, num_classes))
-    values, place = rows.flatten(1).topk(number, dim=1)
-    return values, prior.gather(1, place // num_classes) * num_classes + place % num_classes
+    values, index = rows.flatten(1).topk(number, dim=1)
+    return values, prior.gather(1, index // num_classes) * num_classes + index % num_classes
 
 
 def rank_in_group(group: Tensor, counts: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""From predictions to detections (SSD paper, section 3.1, "Inference time", with the settings of the original release).
+"""Post-processing of predictions to detections (SSD paper, section 3.1, "Inference time").
 
-Score threshold, best candidates of each class, decoding, non-maximum suppression per class, best of the image; for all
-images and classes at once.
+The steps are those of the original release: score threshold, best candidates of each class, decoding, non-maximum
+suppression per class, best detections of the image. All images and classes are processed at once.
 """
 
 from collections.abc import Sequence
@@ -25,24 +25,37 @@ HEADROOM = 2
 
 
 class DetectionSettings(NamedTuple):
-    """Thresholds and limits of detection."""
+    """Thresholds and limits of detection.
 
-    score_threshold: float = 0.0  # lowest score kept
-    top_k: int = -1  # priors of a class and image that enter suppression, the best; below 0 for all
-    iou_threshold: float | None = (
-        None  # of two boxes of a class that overlap by more, the lower score goes; None keeps all
-    )
-    max_per_image: int = -1  # detections kept in an image, the best; below 0 for all
-    min_box_size: float = -1  # boxes must be wider and higher than this, in pixels; below 0 for all
-    clip: bool = True  # clip boxes at the border of the image
+    Attributes:
+        score_threshold: Lowest score kept.
+        top_k: Number of candidates of each class in an image that enter suppression, the best; below 0 for all.
+        iou_threshold: IoU of two boxes of a class above which the lower-scoring one is suppressed; ``None`` keeps all.
+        max_per_image: Number of detections kept in an image, the best; below 0 for all.
+        min_box_size: Size in pixels that width and height of a box must exceed; below 0 for all boxes.
+        clip: Whether boxes are clipped at the border of the image.
+    """
+
+    score_threshold: float = 0.0
+    top_k: int = -1
+    iou_threshold: float | None = None
+    max_per_image: int = -1
+    min_box_size: float = -1
+    clip: bool = True
 
 
 class Detections(NamedTuple):
-    """Detections of one image, highest score first; ties go to the lower class, then to the lower prior."""
+    """Detections of one image, highest score first; ties go to the lower class, then to the lower prior.
 
-    boxes: Tensor  # (D, 4), xyxy in pixels
-    scores: Tensor  # (D,)
-    labels: Tensor  # (D,)
+    Attributes:
+        boxes: ``(D, 4)``, xyxy in pixels.
+        scores: ``(D,)``.
+        labels: ``(D,)``, 0..C-1.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
 
 
 def detect(predictions: Predictions, image_sizes: Tensor, settings: DetectionSettings) -> list[Detections]:
@@ -139,7 +152,7 @@ def suppress(boxes: Tensor, candidates: Candidates, iou_threshold: float | None,
     Args:
         boxes: ``(N, 4)`` of the candidates, xyxy.
         candidates: Sorted as by :meth:`Candidates.sorted`.
-        iou_threshold: Of two boxes that overlap by more, the lower score goes; ``None`` keeps all.
+        iou_threshold: IoU above which the lower-scoring of two boxes is suppressed; ``None`` keeps all.
         top_k: Number of candidates of each class in an image that take part, the best; below 0 for all.
 
     Returns:

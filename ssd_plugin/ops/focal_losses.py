@@ -1,4 +1,4 @@
-"""Classification losses without mining: every prior counts, easy ones little; one sigmoid output per class.
+"""Classification losses without mining, which give easy priors a low weight; one sigmoid output per class.
 
 Focal loss: arXiv 1708.02002, equation 5; quality focal loss: arXiv 2006.04388, equation 6.
 """
@@ -14,7 +14,7 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, balance: floa
 
     Args:
         logits: ``(B, P, C)`` scores before the sigmoid.
-        labels: ``(B, P)`` int64: 0..C-1 for positives, C for background, -1 for priors that do not count.
+        labels: ``(B, P)`` int64: 0..C-1 for positives, C for background, -1 for ignored priors.
         gamma: Focusing exponent; the higher, the less an easy prior counts.
         balance: a_t of a positive (the paper's alpha), and 1 - a_t of the others; below 0 for no weights.
 

@@ -12,12 +12,19 @@ from .targets import PairTargets
 
 
 class PairLossSums(NamedTuple):
-    """Sums over a batch, before they are divided by the number of pairs; scalars."""
+    """Sums over a batch, before they are divided by the number of pairs; scalars.
 
-    cls: Tensor  # cross-entropy of each pair's prior with its object's class
-    no_match: Tensor  # cross-entropy of the hard negatives with the background
-    bbox: Tensor  # smooth L1 of each pair
-    num_pairs: Tensor  # int64
+    Attributes:
+        cls: Cross-entropy of each pair's prior with its object's class.
+        no_match: Cross-entropy of the hard negatives with the background.
+        bbox: Smooth L1 of each pair.
+        num_pairs: Number of pairs, int64.
+    """
+
+    cls: Tensor
+    no_match: Tensor
+    bbox: Tensor
+    num_pairs: Tensor
 
 
 def many_to_many_loss(
@@ -30,7 +37,7 @@ def many_to_many_loss(
 
     Args:
         predictions: Raw outputs of the network, with a softmax over classes and background.
-        targets: K pairs and what the prior of each is to predict.
+        targets: K pairs, with the class and offsets that the prior of each is to predict.
         neg_pos_ratio: Negatives per pair.
         beta: Threshold between the L2 and L1 regimes of smooth L1.
 
@@ -41,12 +48,12 @@ def many_to_many_loss(
     scores, deltas = predictions.logits(), predictions.deltas()  # (B, P, O), (B, P, 4)
     batch, num_priors, num_outputs = scores.shape
     total = scores.logsumexp(dim=-1)  # (B, P)
-    place = pairs.image * num_priors + pairs.prior  # (K,)
+    row = pairs.image * num_priors + pairs.prior  # (K,)
 
-    cls = total.flatten()[place] - scores.flatten()[place * num_outputs + layout.outputs_of(targets.labels)]
-    bbox = F.smooth_l1_loss(deltas.reshape(-1, 4)[place], targets.deltas, reduction='none', beta=beta).sum(dim=-1)
+    cls = total.flatten()[row] - scores.flatten()[row * num_outputs + layout.outputs_of(targets.labels)]
+    bbox = F.smooth_l1_loss(deltas.reshape(-1, 4)[row], targets.deltas, reduction='none', beta=beta).sum(dim=-1)
     with torch.no_grad():
-        matched = scores.new_zeros(batch * num_priors).index_add_(0, place, pairs.valid.to(scores))
+        matched = scores.new_zeros(batch * num_priors).index_add_(0, row, pairs.valid.to(scores))
         matched = matched.view(batch, num_priors)
         eligible = matched == 0
         if pairs.excluded is not None:

@@ -1,4 +1,4 @@
-"""Many-to-many matching: every pair of prior and object with enough overlap counts.
+"""Many-to-many matching, in which every pair of prior and object with enough overlap is a match.
 
 A prior may serve several objects, and an object several priors.
 """
@@ -9,7 +9,7 @@ from torch import Tensor
 from .boxes import pairwise_iou
 from .targets import PairMatches
 
-# Capacity in pairs per prior (0.01 on average).
+# Capacity in pairs per prior. A prior has 0.01 pairs on average.
 PAIRS_PER_PRIOR = 2
 
 

@@ -28,10 +28,10 @@ def match_priors(
     unique: bool = False,
     lengths: Sequence[int] | None = None,
 ) -> Tensor:
-    """Match each object to its best prior, then every other prior to the object it overlaps most, from a threshold on.
+    """Match each object to its best prior, then every other prior to its best object if the IoU reaches a threshold.
 
     First, every object takes the prior of highest IoU if that IoU is above 0; ties go to the lower index. If two
-    objects want the same prior, the one with the higher IoU takes it. Then every other prior takes the object it
+    objects compete for a prior, the one with the higher IoU takes it. Then every other prior takes the object it
     overlaps most if that IoU reaches ``iou_threshold``. Objects that overlap no prior stay unmatched: boxes without
     area, outside the image, or with coordinates that are not finite.
 
@@ -136,7 +136,7 @@ def _best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _owners(value: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which object takes the prior that each object wants: the one of highest IoU; ties go to the lower index.
+    """Return the object that takes each object's best prior: the one of highest IoU; ties go to the lower index.
 
     Args:
         value: ``(B, G)`` highest IoU of each object.
@@ -150,13 +150,13 @@ def _owners(value: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _unique_owners(iou: Tensor) -> Tensor:
-    """Assign each object a prior of its own: G times, the remaining pair of highest IoU.
+    """Assign each object a different prior by taking the remaining pair of highest IoU, G times.
 
     Args:
         iou: ``(B, G, P)``.
 
     Returns:
-        ``(B, P)`` index of each prior's object, G where it has none.
+        ``(B, P)`` index of each prior's object, G without one.
     """
     batch, num_objects, num_priors = iou.shape
     left = iou.clone()
@@ -173,7 +173,7 @@ def _unique_owners(iou: Tensor) -> Tensor:
 
 
 def priors_in_regions(priors: Tensor, regions: Tensor, valid: Tensor, iof_threshold: float = 0.5) -> Tensor:
-    """Select the priors inside regions where the annotation says nothing: crowds, and objects marked to be ignored.
+    """Select the priors inside ignored regions, such as crowds and objects with an ignore flag.
 
     Args:
         priors: ``(P, 4)``, xyxy in pixels.

@@ -1,7 +1,6 @@
 """The training objective: SSD paper, section 2.2, "Training objective" and "Hard negative mining".
 
-No value is read back from the device and no list of priors is made: the loss of every prior is computed, and a mask
-says which count.
+The loss of every prior is computed and a mask selects those that count, so no value is read back from the device.
 """
 
 from collections.abc import Sequence
@@ -21,11 +20,17 @@ DIGITS = (11, 11, 10)
 
 
 class LossSums(NamedTuple):
-    """Sums over a batch, before they are divided by the number of positives; scalars."""
+    """Sums over a batch, before they are divided by the number of positives; scalars.
 
-    cls: Tensor  # cross-entropy over positives and mined negatives
-    bbox: Tensor  # box errors over positives
-    num_positives: Tensor  # int64
+    Attributes:
+        cls: Cross-entropy over positives and mined negatives.
+        bbox: Box errors over positives.
+        num_positives: Number of positives, int64.
+    """
+
+    cls: Tensor
+    bbox: Tensor
+    num_positives: Tensor
 
 
 def multibox_loss(
@@ -41,10 +46,10 @@ def multibox_loss(
 
     Args:
         predictions: Raw outputs of the network, with a softmax over classes and background.
-        targets: What each prior is to predict.
+        targets: Labels and offsets that the priors are to predict.
         neg_pos_ratio: Negatives per positive, in each image.
         beta: Threshold between the L2 and L1 regimes of smooth L1.
-        mining: What makes a negative hard: ``'background'``, the cross-entropy of its background class (original
+        mining: Hardness of a negative: ``'background'``, the cross-entropy of its background class (original
             release), or ``'foreground'``, its highest confidence in any other class.
         negatives_if_empty: Negatives mined from an image without positives.
         box_loss: Error of the boxes; see :func:`ssd_plugin.ops.box_losses.box_loss`.

@@ -1,4 +1,4 @@
-"""What the network predicts for a batch, together with what is needed to read it."""
+"""Raw network outputs of a batch, with everything needed to decode them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -22,14 +22,21 @@ class BoxCoder(Protocol):
 
 
 class Predictions(NamedTuple):
-    """Raw outputs of the prediction layers for B images and P priors, and how to read them."""
+    """Raw outputs of the prediction layers for B images and P priors, with everything needed to decode them.
 
-    cls_maps: Sequence[
-        Tensor
-    ]  # per level, scores before the softmax or sigmoid (B, A * K, H, W), A the priors of a cell
-    box_maps: Sequence[Tensor]  # per level, offsets (B, A * 4, H, W)
+    Attributes:
+        cls_maps: Per level, scores before the softmax or sigmoid ``(B, A * K, H, W)``, with A priors in a cell and K
+            class outputs of a prior.
+        box_maps: Per level, offsets ``(B, A * 4, H, W)``.
+        layout: Meaning of the class outputs.
+        priors: ``(P, 4)``, xyxy in pixels.
+        coder: Box coder, which decodes the offsets.
+    """
+
+    cls_maps: Sequence[Tensor]
+    box_maps: Sequence[Tensor]
     layout: OutputLayout
-    priors: Tensor  # (P, 4), xyxy in pixels
+    priors: Tensor
     coder: BoxCoder
 
     def logits(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""From ground truth to what each prior, or each pair of prior and object, is to predict.
+"""Training targets of the priors, or of pairs of prior and object, from ground truth.
 
 Matching gives :class:`PriorMatches` (one object per prior) or :class:`PairMatches` (any pairs); together with the
 encoded boxes they become :class:`PriorTargets` or :class:`PairTargets`, which a loss takes.
@@ -17,12 +17,19 @@ IGNORED = -2
 
 
 class GroundTruth(NamedTuple):
-    """Objects of a batch, padded to the largest number in an image; G is at least 1."""
+    """Objects of a batch, padded to the largest number in an image; G is at least 1.
 
-    boxes: Tensor  # (B, G, 4), xyxy in pixels
-    labels: Tensor  # (B, G) int64, 0..C-1, -1 where padded
-    ignored: Tensor | None = None  # (B, G) bool, the ignore flags; None if no object has one
-    lengths: Sequence[int] | None = None  # objects per image, where the host knows them
+    Attributes:
+        boxes: ``(B, G, 4)``, xyxy in pixels.
+        labels: ``(B, G)`` int64, 0..C-1, -1 where padded.
+        ignored: ``(B, G)`` bool, the ignore flags; ``None`` if no object has one.
+        lengths: Number of objects in each image, if the host knows them.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    ignored: Tensor | None = None
+    lengths: Sequence[int] | None = None
 
     @property
     def valid(self) -> Tensor:
@@ -31,26 +38,43 @@ class GroundTruth(NamedTuple):
 
 
 class PriorMatches(NamedTuple):
-    """One object at most for each prior."""
+    """One object at most for each prior.
 
-    object: Tensor  # (B, P) int64, index of the object, BACKGROUND or IGNORED
+    Attributes:
+        object: ``(B, P)`` int64, index of the object, :data:`BACKGROUND` or :data:`IGNORED`.
+    """
+
+    object: Tensor
 
 
 class PairMatches(NamedTuple):
-    """Pairs of prior and object of a batch; fields are ``(K,)`` with a fixed K, the pairs first, then padding."""
+    """Pairs of prior and object of a batch, first the pairs, then padding up to a fixed K.
+
+    Attributes:
+        image: ``(K,)`` int64, index of the image in the batch.
+        object: ``(K,)`` int64, index of the object in its image.
+        prior: ``(K,)`` int64, index of the prior.
+        valid: ``(K,)`` bool, false for padding.
+        excluded: ``(B, P)`` bool, priors excluded from negative mining; ``None`` for none.
+    """
 
     image: Tensor
     object: Tensor
     prior: Tensor
-    valid: Tensor  # bool, false for padding
-    excluded: Tensor | None = None  # (B, P) bool, priors excluded from negative mining; None for none
+    valid: Tensor
+    excluded: Tensor | None = None
 
 
 class PriorTargets(NamedTuple):
-    """What each prior is to predict."""
+    """Training targets of the priors.
 
-    labels: Tensor  # (B, P) int64, 0..C-1, C for background, -1 for priors that do not count
-    deltas: Tensor  # (B, P, 4) offsets, read where the label is an object's
+    Attributes:
+        labels: ``(B, P)`` int64, 0..C-1 for an object, C for background, -1 for an ignored prior.
+        deltas: ``(B, P, 4)`` offsets, read where the label is an object's.
+    """
+
+    labels: Tensor
+    deltas: Tensor
 
     def positive(self, num_classes: int) -> Tensor:
         """Return which priors have an object, ``(B, P)`` bool."""
@@ -58,15 +82,21 @@ class PriorTargets(NamedTuple):
 
 
 class PairTargets(NamedTuple):
-    """What the prior of each pair is to predict."""
+    """Training targets of pairs of prior and object.
+
+    Attributes:
+        pairs: The pairs.
+        labels: ``(K,)`` int64, class of each pair's object, 0..C-1.
+        deltas: ``(K, 4)`` offsets of each pair's object from its prior.
+    """
 
     pairs: PairMatches
-    labels: Tensor  # (K,) int64, 0..C-1
-    deltas: Tensor  # (K, 4) offsets
+    labels: Tensor
+    deltas: Tensor
 
 
 def prior_labels(matches: PriorMatches, labels: Tensor, num_classes: int) -> Tensor:
-    """Return the label of each prior: its object's, C without one, -1 where the prior does not count.
+    """Return the label of each prior: its object's, C without an object, -1 for an ignored prior.
 
     Args:
         matches: Result of the matching, for P priors.
@@ -82,11 +112,11 @@ def prior_labels(matches: PriorMatches, labels: Tensor, num_classes: int) -> Ten
 
 
 def matched_boxes(matches: PriorMatches, boxes: Tensor) -> Tensor:
-    """Return the box of each prior's object, ``(B, P, 4)`` from ``(B, G, 4)``; any for priors without an object."""
+    """Return the box of each prior's object, ``(B, P, 4)`` from ``(B, G, 4)``; arbitrary without one."""
     return boxes.gather(1, matches.object.clamp(min=0).unsqueeze(-1).expand(-1, -1, 4))
 
 
 def exclude_ignored(matches: PriorMatches, in_ignored_region: Tensor) -> PriorMatches:
-    """Return the matches in which background priors inside ignored regions ``(B, P)`` do not count."""
+    """Return the matches with the background priors inside ignored regions, ``(B, P)`` bool, marked as ignored."""
     excluded = (matches.object == BACKGROUND) & in_ignored_region
     return PriorMatches(torch.where(excluded, IGNORED, matches.object))

@@ -12,8 +12,8 @@ from ssd_plugin.compat import log_initialization
 def decimate_vgg16(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convert the parameters of torchvision's VGG-16 to those of :class:`SSDVGG16`.
 
-    fc6 and fc7 are read as convolutions, 4096x512x7x7 and 4096x4096x1x1, of which every fourth channel and, in fc6,
-    every third row and column are kept ("a trous", SSD paper, section 3): 1024x512x3x3 and 1024x1024x1x1.
+    fc6 and fc7 are read as convolutions, 4096x512x7x7 and 4096x4096x1x1. Every fourth channel and, in fc6, every
+    third row and column are kept ("a trous", SSD paper, section 3): 1024x512x3x3 and 1024x1024x1x1.
 
     Args:
         state_dict: State dict of ``torchvision.models.vgg16``.

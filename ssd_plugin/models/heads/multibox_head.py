@@ -42,17 +42,17 @@ class MultiBoxHead(BaseDenseHead):
         prior_generator: Config of a prior generator, also MMDetection's ``SSDAnchorGenerator``.
         bbox_coder: Config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
         matcher: Config of the matcher.
-        loss_multibox: Config of the loss, which must take what the matcher gives.
+        loss_multibox: Config of the loss, which must take the kind of targets that the matcher gives.
         predictor: ``'dense'`` for 3x3 convolutions, ``'pointwise'`` for 1x1 convolutions, ``'separable'`` for a 3x3
             depthwise and a 1x1 convolution, or a list of one of them per level.
-        use_sigmoid: Give a prior one sigmoid output per class and none for the background, as the focal losses want it,
+        use_sigmoid: Give a prior one sigmoid output per class and none for the background, as the focal losses require,
             instead of a softmax over classes and background.
         background: Whether the background is the ``'last'`` output of a prior, as in MMDetection and by default, or the
             ``'first'``, as in the original release. The labels of objects are 0..C-1 either way. Not with
             ``use_sigmoid``.
-        unused_outputs: Outputs of a prior, counted from 0 with the background, that are no class of the data: they take
-            part in the softmax and are never detected. torchvision's COCO models have one for each id that COCO
-            skipped.
+        unused_outputs: Indices of outputs of a prior, including the background, that belong to no class of the data.
+            They take part in the softmax and are never detected. torchvision's COCO models have one for each id that
+            COCO skipped.
         norm_cfg: Normalization after the depthwise convolution of a separable predictor.
         act_cfg: Activation after it.
         train_cfg: Accepted for MMDetection's detectors, which pass it; the components above hold all training settings.
@@ -84,9 +84,7 @@ class MultiBoxHead(BaseDenseHead):
         init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if use_sigmoid and background is not None:
-            raise ValueError(f'use_sigmoid=True has no output for the background; remove background={background!r}')
-        self.layout = OutputLayout(num_classes, None if use_sigmoid else background or 'last', tuple(unused_outputs))
+        self.layout = OutputLayout.of_head(num_classes, use_sigmoid, background, unused_outputs)
         self.prior_generator = TASK_UTILS.build(prior_generator)
         self.bbox_coder = TASK_UTILS.build(bbox_coder)
         self.matcher = TASK_UTILS.build(matcher)
@@ -116,7 +114,7 @@ class MultiBoxHead(BaseDenseHead):
         return self.layout.num_classes
 
     def _check_loss(self) -> None:
-        """Check that the loss takes what the matcher gives, and is defined for the activation of the outputs."""
+        """Check that the loss fits the kind of targets that the matcher gives, and the activation of the outputs."""
         loss, matcher = type(self.loss_multibox).__name__, type(self.matcher).__name__
         if not isinstance(self.matcher, Matcher):
             raise ValueError(f'matcher must be SSDMatcher, ManyToManyMatcher or another Matcher, got {matcher}')
@@ -162,7 +160,7 @@ class MultiBoxHead(BaseDenseHead):
         )
 
     def predictions(self, cls_maps: Sequence[Tensor], box_maps: Sequence[Tensor]) -> Predictions:
-        """Return the outputs of :meth:`forward` with what is needed to read them."""
+        """Return the outputs of :meth:`forward` with everything needed to decode them."""
         sizes = [m.shape[-2:] for m in cls_maps]
         grids = self.prior_generator.grid_priors(sizes, dtype=torch.float32, device=cls_maps[0].device)
         priors = torch.cat([get_box_tensor(grid) for grid in grids])
@@ -182,28 +180,28 @@ class MultiBoxHead(BaseDenseHead):
             cls_scores: Class logits per level, as from :meth:`forward`.
             bbox_preds: Offsets per level.
             batch_gt_instances: Per image, ``bboxes`` (G, 4) in pixels and ``labels`` (G,).
-            batch_img_metas: Passed by MMDetection; nothing in them matters to the loss.
+            batch_img_metas: Unused; MMDetection passes them.
             batch_gt_instances_ignore: Per image, the objects with an ignore flag.
 
         Returns:
-            ``loss_cls``, ``loss_bbox`` and what else the loss has, scalars, and ``num_positives``, by which they are
-            divided.
+            ``loss_cls``, ``loss_bbox`` and any other losses, scalars, and ``num_positives``, by which they are divided.
         """
         predictions = self.predictions(cls_scores, bbox_preds)
         with torch.no_grad():
-            truth = padded_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
-            targets = self.targets(predictions.priors, truth)
+            ground_truth = padded_ground_truth(batch_gt_instances, batch_gt_instances_ignore)
+            targets = self.targets(predictions.priors, ground_truth)
         return self.loss_multibox(predictions, targets)
 
-    def targets(self, priors: Tensor, truth: GroundTruth) -> PriorTargets | PairTargets:
-        """Return what the priors ``(P, 4)``, or the pairs of prior and object, are to predict."""
-        matches = self.matcher(priors, truth)
+    def targets(self, priors: Tensor, ground_truth: GroundTruth) -> PriorTargets | PairTargets:
+        """Return the training targets of the priors ``(P, 4)``, or of the pairs."""
+        matches = self.matcher(priors, ground_truth)
         if isinstance(matches, PairMatches):
-            labels = truth.labels[matches.image, matches.object].clamp(min=0)
-            boxes = truth.boxes[matches.image, matches.object]
+            labels = ground_truth.labels[matches.image, matches.object].clamp(min=0)
+            boxes = ground_truth.boxes[matches.image, matches.object]
             return PairTargets(matches, labels, self.bbox_coder.encode(priors[matches.prior], boxes))
         return PriorTargets(
-            prior_labels(matches, truth.labels, self.num_classes), self._encode(priors, truth.boxes, matches)
+            prior_labels(matches, ground_truth.labels, self.num_classes),
+            self._encode(priors, ground_truth.boxes, matches),
         )
 
     def _encode(self, priors: Tensor, boxes: Tensor, matches: PriorMatches) -> Tensor:

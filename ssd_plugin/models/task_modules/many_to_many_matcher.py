@@ -17,14 +17,14 @@ class ManyToManyMatcher(Matcher):
 
     Args:
         iou_threshold: IoU that a pair must exceed.
-        ignored: What becomes of objects with an ignore flag; see :class:`Matcher`.
+        ignored: Treatment of objects with an ignore flag; see :class:`Matcher`.
         ignored_iof: See :class:`Matcher`.
     """
 
     gives = PairMatches
 
-    def __call__(self, priors: Tensor, truth: GroundTruth) -> PairMatches:
+    def __call__(self, priors: Tensor, ground_truth: GroundTruth) -> PairMatches:
         """Match priors ``(P, 4)``, xyxy in pixels, to any number of objects each."""
-        excluded = self.excluded(priors, truth)
-        pairs = match_pairs(priors, truth.boxes, self.objects(truth), self.iou_threshold)
+        excluded = self.excluded(priors, ground_truth)
+        pairs = match_pairs(priors, ground_truth.boxes, self.objects(ground_truth), self.iou_threshold)
         return pairs._replace(excluded=excluded)

@@ -1,4 +1,4 @@
-"""Base of the matchers: what becomes of objects with an ignore flag."""
+"""Base of the matchers, with the treatment of objects with an ignore flag."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -14,11 +14,10 @@ class Matcher(ABC):
 
     Args:
         iou_threshold: IoU from which (or above which, as the matcher says) a prior and an object match.
-        ignored: What becomes of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's
+        ignored: Treatment of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's
             crowds. ``'match'`` trains on them like on any other (VOC, as the original release does), ``'exclude'``
             takes no negatives from them (COCO), ``'background'`` treats them as background.
-        ignored_iof: With ``'exclude'``, the fraction of a prior inside such an object from which the prior does not
-            count.
+        ignored_iof: With ``'exclude'``, the fraction of a prior inside such an object from which the prior is ignored.
 
     Attributes:
         gives: Type of the result.
@@ -42,17 +41,19 @@ class Matcher(ABC):
         self.ignored_iof = ignored_iof
 
     @abstractmethod
-    def __call__(self, priors: Tensor, truth: GroundTruth) -> PriorMatches | PairMatches:
+    def __call__(self, priors: Tensor, ground_truth: GroundTruth) -> PriorMatches | PairMatches:
         """Match priors ``(P, 4)``, xyxy in pixels, to the ground truth of a batch."""
 
-    def objects(self, truth: GroundTruth) -> Tensor:
+    def objects(self, ground_truth: GroundTruth) -> Tensor:
         """Return which objects take part in the matching, ``(B, G)`` bool."""
-        if truth.ignored is None or self.ignored == 'match':
-            return truth.valid
-        return truth.valid & ~truth.ignored
+        if ground_truth.ignored is None or self.ignored == 'match':
+            return ground_truth.valid
+        return ground_truth.valid & ~ground_truth.ignored
 
-    def excluded(self, priors: Tensor, truth: GroundTruth) -> Tensor | None:
+    def excluded(self, priors: Tensor, ground_truth: GroundTruth) -> Tensor | None:
         """Return which priors ``(B, P)`` are excluded from negative mining; ``None`` if none is."""
-        if truth.ignored is None or self.ignored != 'exclude':
+        if ground_truth.ignored is None or self.ignored != 'exclude':
             return None
-        return priors_in_regions(priors, truth.boxes, truth.valid & truth.ignored, self.ignored_iof)
+        return priors_in_regions(
+            priors, ground_truth.boxes, ground_truth.valid & ground_truth.ignored, self.ignored_iof
+        )

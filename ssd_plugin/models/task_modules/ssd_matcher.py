@@ -13,13 +13,13 @@ from .matcher import Matcher
 
 @TASK_UTILS.register_module()
 class SSDMatcher(Matcher):
-    """Jaccard matching: each object's best prior, then every prior from the IoU threshold on.
+    """Jaccard matching: each object's best prior, then every prior whose IoU reaches the threshold.
 
     Args:
         iou_threshold: IoU from which a prior is positive.
         unique: Give an object that loses its best prior to another one its next best; see
             :func:`ssd_plugin.ops.matching.match_priors`.
-        ignored: What becomes of objects with an ignore flag; see :class:`Matcher`.
+        ignored: Treatment of objects with an ignore flag; see :class:`Matcher`.
         ignored_iof: See :class:`Matcher`.
     """
 
@@ -35,11 +35,11 @@ class SSDMatcher(Matcher):
         super().__init__(iou_threshold, ignored, ignored_iof)
         self.unique = unique
 
-    def __call__(self, priors: Tensor, truth: GroundTruth) -> PriorMatches:
+    def __call__(self, priors: Tensor, ground_truth: GroundTruth) -> PriorMatches:
         """Match priors ``(P, 4)``, xyxy in pixels, to one object each at most."""
-        objects = self.objects(truth)
+        objects = self.objects(ground_truth)
         matches = PriorMatches(
-            match_priors(priors, truth.boxes, objects, self.iou_threshold, self.unique, truth.lengths)
+            match_priors(priors, ground_truth.boxes, objects, self.iou_threshold, self.unique, ground_truth.lengths)
         )
-        excluded = self.excluded(priors, truth)
+        excluded = self.excluded(priors, ground_truth)
         return matches if excluded is None else exclude_ignored(matches, excluded)

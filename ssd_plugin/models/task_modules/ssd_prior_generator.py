@@ -36,7 +36,7 @@ class SSDPriorGenerator:
         next_scale: s_{m+1}, for the extra square prior sqrt(s_m s_{m+1}) of the last level: 1.0 as in the paper,
             another number, or ``'own'`` for s_m, which makes that prior a second square of the level's own scale.
         extra_prior: Whether levels with scales have the extra square prior.
-        scale_to: What a scale is a fraction of: ``'sides'``, width and height separately (the relative coordinates of
+        scale_to: Reference length of a scale: ``'sides'``, width and height separately (the relative coordinates of
             the paper; priors stretch with a rectangular input), or the ``'short'`` or ``'long'`` side (square priors
             stay square).
         sizes: Per level, in pixels: (min, max), where the extra square prior has the side sqrt(min * max); (min,) for
