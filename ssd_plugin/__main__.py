@@ -21,7 +21,7 @@ def find_tools() -> dict[str, Path]:
 
 
 def main() -> None:
-    """Replace this process's arguments by the tool's, and run it."""
+    """Run the tool that the first argument names with the remaining arguments."""
     tools = find_tools()
     usage = f'usage: python -m ssd_plugin TOOL [arguments of the tool]\ntools: {", ".join(tools)}'
     if sys.argv[1:] in (['-h'], ['--help']):

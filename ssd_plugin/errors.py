@@ -1,8 +1,8 @@
-"""Errors shown to users: one line that says what is wrong, where, and what to do."""
+"""Errors shown to users, in one line with the problem, its place and a remedy."""
 
 
 class UserError(Exception):
-    """A mistake in what the user gave. The command-line tools print its message without a traceback."""
+    """A mistake in the input of the user. The command-line tools print its message without a traceback."""
 
 
 class UnusableData(ValueError):

@@ -1,1 +1,1 @@
-"""What people run beside training: dataset checks, prior coverage, sample sheets, curves and benchmarks."""
+"""Analyses beside training: dataset checks, prior coverage, sample sheets, curves, detection and benchmarks."""

@@ -23,7 +23,7 @@ MAX_LISTED = 3
 
 @dataclass(frozen=True)
 class ImageReplay:
-    """What an image does in the forward and backward pass.
+    """Result of the forward and backward pass of one image.
 
     Attributes:
         first_layer: Name of the first layer whose output is not finite; ``None`` if all are finite.
@@ -73,7 +73,7 @@ def replay_image(model: BaseDetector, image: Tensor, sample: dict[str, Any]) -> 
     Args:
         model: Detector.
         image: ``(3, H, W)`` before the data preprocessor.
-        sample: ``metainfo``, ``bboxes`` ``(N, 4)`` xyxy and ``labels`` ``(N, )``.
+        sample: ``metainfo``, ``bboxes`` ``(N, 4)`` xyxy and ``labels`` ``(N,)``.
     """
     data = DetDataSample(metainfo=sample['metainfo'])
     data.gt_instances = InstanceData(bboxes=sample['bboxes'], labels=sample['labels'])

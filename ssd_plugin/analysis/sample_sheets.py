@@ -1,4 +1,4 @@
-"""Figures of the samples that a dataset gives to training."""
+"""Contact sheets of training samples."""
 
 import copy
 from collections.abc import Sequence
