@@ -51,7 +51,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
 def _moved(value: Any, old: str, new: str) -> Any:
     """Return a value of a config with every string below the folder ``old`` moved to ``new``.
 
-    A config computes its paths from ``data_root`` when it is read, which is before the options are merged in.
+    A config computes its paths from ``data_root`` when it is read, before the options are merged in.
     """
     if isinstance(value, dict):
         return ConfigDict({key: _moved(item, old, new) for key, item in value.items()})
@@ -89,7 +89,7 @@ def leaf_datasets(dataset: Dataset, key: str = '') -> Iterator[tuple[str, Datase
         key: Config key of ``dataset``.
 
     Yields:
-        The config key and the dataset of each that wraps no other.
+        Config key and dataset, for each dataset that wraps no other.
     """
     for node in _walk(dataset, key):
         if not node.children:
@@ -101,7 +101,7 @@ def datasets_of_splits(cfg: Config, splits: Sequence[str] = SPLITS) -> Iterator[
 
     Args:
         cfg: Complete config.
-        splits: Of ``'train'``, ``'val'`` and ``'test'``; those without a dataloader are skipped.
+        splits: Some of ``'train'``, ``'val'`` and ``'test'``; those without a dataloader are skipped.
     """
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')

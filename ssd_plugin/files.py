@@ -1,4 +1,4 @@
-"""Files: atomic writes, hashes, and checks of paths before the work that needs them."""
+"""Atomic writes, checksums, and checks of paths before the work that needs them."""
 
 import hashlib
 import os
@@ -53,7 +53,7 @@ def folder_written_atomically(folder: Path) -> Iterator[Path]:
         The folder to write to, beside the final one; it is removed if the block fails.
 
     Raises:
-        OSError: It cannot be created or renamed, for example because ``folder`` exists and is not empty.
+        OSError: The folder cannot be created or renamed, for example because ``folder`` exists and is not empty.
     """
     part = folder.with_name(PART.format(folder.name))
     shutil.rmtree(part, ignore_errors=True)
@@ -117,7 +117,7 @@ def check_checkpoint(path: str | None, option: str) -> None:
 
     Args:
         path: Path of the file. URLs (``http://...``, ``torchvision://...``) and ``None`` are not checked.
-        option: Option in which the user gave it, for the message.
+        option: Command-line option that the path comes from, for the message.
 
     Raises:
         UserError: There is no such file.

@@ -1,4 +1,4 @@
-"""Run a detector on image files: find them, detect, and write figures and COCO-style results."""
+"""Detection in image files, with figures and results in the layout of COCO."""
 
 import glob
 import json
@@ -34,13 +34,13 @@ class DetectionRun:
 
 
 def find_images(inputs: Sequence[str]) -> list[Path]:
-    """Return the files that inputs name, each once, in order.
+    """Return the image files that inputs name, in order and without duplicates.
 
     Args:
         inputs: Files, folders (whose image files are found at any depth) and globs.
 
     Raises:
-        UserError: An input names nothing.
+        UserError: An input names no image.
     """
     found: dict[Path, None] = {}
     for text in inputs:

@@ -1,4 +1,4 @@
-"""Command-line arguments that several tools share."""
+"""Command-line arguments shared by several tools."""
 
 import argparse
 
@@ -21,10 +21,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """Convert the text of an argument that is a positive integer.
+    """Convert the text of an argument to a positive integer.
 
     Raises:
-        argparse.ArgumentTypeError: It is not.
+        argparse.ArgumentTypeError: The text is not a positive integer.
     """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not an integer of 1 or more')

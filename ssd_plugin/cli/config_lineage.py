@@ -1,4 +1,4 @@
-"""A description of a config in words: the comment at its head, and the configs that it inherits."""
+"""Description of a config: the comment at its top, and the configs that it inherits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from ssd_plugin.compat import base_files, resolve_config_path
 
 
 def describe(path: str) -> list[str]:
-    """Return a description of a config, in lines: its path, its head, and its bases as an indented tree.
+    """Return the lines that describe a config: its path, the comment at its top, and its bases as an indented tree.
 
     Args:
         path: Path of the config, or ``PACKAGE::NAME``.
@@ -19,7 +19,7 @@ def describe(path: str) -> list[str]:
 
 
 def head(path: Path) -> list[str]:
-    """Return the lines of the comment at the top of a config without ``#``; none if it is not a Python file."""
+    """Return the lines of the comment at the top of a config without ``#``; empty if it is not a Python file."""
     found = []
     for line in path.read_text(encoding='utf-8').splitlines() if path.suffix == '.py' else ():
         if not line.startswith('#'):

@@ -1,4 +1,4 @@
-"""A check before a run that the folders and files of its data exist."""
+"""Check before a run that the folders and files of its data exist."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def check_data_paths(cfg: Config, splits: Sequence[str]) -> None:
 
     Args:
         cfg: Complete config.
-        splits: Splits to check, of ``'train'``, ``'val'`` and ``'test'``.
+        splits: Splits to check, from ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
         UserError: One is missing; the message names the first, its config key and a remedy.

@@ -18,7 +18,7 @@ from .data_paths import check_data_paths
 
 
 def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
-    """Return the config of a run as the command line changes it, after checking that its data exists.
+    """Return the config of a run with the changes of the command line, after checking that its data exists.
 
     Args:
         args: Arguments of :func:`add_run_arguments`, and ``config``.
@@ -69,6 +69,6 @@ def resume_from(cfg: Config, checkpoint: str) -> list[str]:
             raise UserError(f'--resume {checkpoint}: {reason}')
         found, notes = checkpoint, []
     cfg.load_from, cfg.resume = found, True
-    # All weights come from the checkpoint: pretrained ones would be read, or even downloaded, for nothing.
+    # All weights come from the checkpoint, so reading or downloading pretrained ones would be useless.
     drop_pretrained(cfg.model)
     return notes

@@ -1,4 +1,4 @@
-"""Safe reading of checkpoints, which runs no code in them, and atomic writing."""
+"""Safe reading of checkpoints, without running code in them, and atomic writing."""
 
 import io
 import os
@@ -23,7 +23,7 @@ HARMLESS = ('torch.', 'collections.OrderedDict', 'numpy.')
 
 
 def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the state dict in a file, under the parameter names of the file, and its metadata.
+    """Return the state dict in a file, with the parameter names of the file, and its metadata.
 
     The file is read with ``weights_only=True``, which admits tensors and plain data but no code. The prefix ``module.``
     of ``DataParallel`` is removed if all names have it.
@@ -38,7 +38,7 @@ def read_checkpoint(path: str | Path, whole_model: bool = False) -> tuple[dict[s
         The state dict, and the value under ``meta``, which is ``{}`` if the file has none.
 
     Raises:
-        UserError: The file is missing, damaged or not a checkpoint, or it asks to run code.
+        UserError: The file is missing, damaged or not a checkpoint, or it contains code to run.
     """
     path = os.fspath(path)
     check_checkpoint(path, 'source')
@@ -89,7 +89,7 @@ def check_copy(target: str | Path, source: str | Path) -> None:
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Write a checkpoint atomically: the file is complete, or as it was before.
+    """Write a checkpoint atomically: the file is either complete or unchanged.
 
     Args:
         checkpoint: Content to save.
@@ -122,7 +122,7 @@ def _why_unreadable(path: str, error: Exception) -> str:
 def named_globals(path: str) -> list[str]:
     """Return the classes and functions that a pickle refers to, as ``module.name``.
 
-    They are read from the opcodes, none of which is executed.
+    They are read from the opcodes, without executing any.
 
     Args:
         path: A file written by ``torch.save`` in either of its formats, or any other pickle.
@@ -168,7 +168,7 @@ def _outline(value: object) -> str:
 
 
 def shortened(names: list[str], limit: int = 10) -> str:
-    """Return the first names as text, and how many more there are.
+    """Return the first names as text, with the number of the others.
 
     Args:
         names: Names to list.

@@ -35,7 +35,7 @@ class Conversion(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """Format and config that a file may be in, with the renamed state dict and the reasons why it does not fit."""
+    """Format and config that a file may have, with the renamed state dict and the parameters that do not fit."""
 
     format: str
     config: str
@@ -69,7 +69,7 @@ def convert_checkpoint(
         Format that was recognized, and a description of the checkpoint that was written.
 
     Raises:
-        UserError: The file is damaged, asks to run code, has no known format, or does not fit; nothing is written.
+        UserError: The file is damaged, contains code to run, has no known format, or does not fit; nothing is written.
     """
     check_copy(target, source)
     state, meta = read_checkpoint(source, whole_model)
@@ -112,7 +112,7 @@ def _recognize(source: str | Path, state: dict[str, Tensor], source_format: str,
 
 
 def _candidate(key: str, path: str, state: dict[str, Tensor], names: dict[str, str | None]) -> _Candidate:
-    """Return how a state dict fits a config.
+    """Compare a state dict with the parameters of a config.
 
     Args:
         key: Key of the format.

@@ -1,4 +1,4 @@
-"""Checkpoint formats of other implementations, and the configs of this package that compute the same.
+"""Checkpoint formats of other implementations, and the equivalent configs of this package.
 
 Each format maps names of modules or single parameters of the other implementation to names of this package. The longest
 prefix that matches counts, and the rest of the name is kept: with ``vgg.0`` mapped to ``backbone.features.0``,
@@ -90,7 +90,7 @@ def _extras(source: str, levels: int, layers: tuple[str, ...]) -> dict[str, str]
 
 
 def _conv_bn(theirs: str, ours: str, conv: int | str = 0, bn: int | str = 1) -> dict[str, str]:
-    """Return the names of a convolution and its batch norm, which the other implementation numbers."""
+    """Return the names of a convolution and its batch norm, which have numbers in the other implementation."""
     return {f'{theirs}.{conv}': f'{ours}.conv', f'{theirs}.{bn}': f'{ours}.bn'}
 
 

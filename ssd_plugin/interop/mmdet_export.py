@@ -34,13 +34,14 @@ def export_to_mmdet(
 ) -> Conversion:
     """Convert a checkpoint of an SSD300 or SSD512 to one that loads into MMDetection's own config.
 
-    The outputs for an image stay the same. So do the parameter names; only the division of the image by a standard
+    The outputs for an image and the parameter names stay the same; only the division of the image by a standard
     deviation, which MMDetection's config does not have, moves into the first convolution.
 
     Args:
         source: File to read, in a form that :func:`~ssd_plugin.interop.checkpoint_files.read_checkpoint` accepts.
         target: File to write, atomically.
-        config: Config that the checkpoint was trained with. Converted checkpoints name theirs, others need it.
+        config: Config that the checkpoint was trained with. Required unless the checkpoint was converted, since
+            converted ones name theirs.
         classes: Names of the classes, where neither the checkpoint nor the config has them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Extraction of the tensors of a model that was pickled whole, without running anything that the file asks for.
+"""Extraction of the tensors of a model that was pickled whole, without running code in the file.
 
 A pickle names classes and functions to call. Here each of them is replaced by :class:`Inert`, except for the few that
 rebuild tensors (``pickle.Unpickler.find_class``; Python documentation, "Restricting Globals"). PyTorch modules keep
@@ -60,7 +60,7 @@ class Inert:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickler that knows no classes but those that rebuild tensors."""
+    """Unpickler that knows only the classes that rebuild tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the substitute for a class or function that the pickle names."""
@@ -75,7 +75,7 @@ class _InertPickle:
 
     @staticmethod
     def load(file: IO[bytes], **options: Any) -> Any:
-        """Return the object in a file, without running anything that it asks for."""
+        """Return the object in a file, without running code in it."""
         return _Unpickler(file, **options).load()
 
 

@@ -1,7 +1,7 @@
 """Select detection candidates by score threshold and top-k (SSD paper, section 3.1).
 
-A candidate is a pair of prior and class. :func:`candidate_source` picks one of two ways to find the best of an image:
-of a trained network nearly all priors are background and are dropped before the softmax (:class:`SparseSource`);
+A candidate is a pair of prior and class. :func:`candidate_source` picks one of two ways to find the best of an image.
+With a trained network, nearly all priors are background and are dropped before the softmax (:class:`SparseSource`);
 otherwise all scores are searched (:class:`DenseSource`).
 """
 
@@ -57,7 +57,7 @@ class CandidateSource(Protocol):
             limit: Candidates per image; more where scores tie.
 
         Returns:
-            The candidates, and for each image whether these are all of it, ``(n,)`` bool.
+            The candidates, and for each image whether these are all of its candidates, ``(n,)`` bool.
         """
         ...
 

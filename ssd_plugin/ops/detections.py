@@ -62,7 +62,7 @@ def detect(predictions: Predictions, image_sizes: Tensor, settings: DetectionSet
     """Return the detections of a batch.
 
     Suppression goes from the highest score down, so candidates behind the last detection wanted cannot change the
-    result: the best candidates of each image are looked at first, and more only for images that keep too few of them.
+    result: only the best candidates of each image are examined first, and more for images that keep too few of them.
 
     Args:
         predictions: Raw outputs of the network.
@@ -84,10 +84,10 @@ def detect_from(
     settings: DetectionSettings,
     num_pairs: int,
 ) -> list[Detections]:
-    """Suppress the best candidates first; take more for the images that keep too few of them.
+    """Return the detections among the candidates of a source, taken in growing numbers until each image keeps enough.
 
     Args:
-        source: Gives the best candidates.
+        source: Source of the best candidates.
         predictions: Raw outputs of the network, for the boxes.
         image_sizes: ``(B, 2)`` height and width of the images in pixels.
         settings: Thresholds and limits.

@@ -107,7 +107,7 @@ def _cross_entropy(scores: Tensor, outputs: Tensor, num_outputs: int) -> Tensor:
 
 
 def background_hardness(losses: Tensor, predictions: Predictions, mining: str) -> Tensor:
-    """Return how hard each background prior is as a negative, ``(B, P)``; see ``mining`` in :func:`multibox_loss`.
+    """Return the hardness of each background prior as a negative, ``(B, P)``; see ``mining`` in :func:`multibox_loss`.
 
     Args:
         losses: ``(B, P)`` cross-entropy of each prior with its label, which is the background where the result is used.

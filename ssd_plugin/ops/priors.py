@@ -68,7 +68,7 @@ def cell_shapes(
 def order_indices(order: str | Sequence[int], num_shapes: int, has_extra: bool) -> list[int]:
     """Return the permutation that puts the shapes of :func:`cell_shapes` into another order.
 
-    Weights that were trained with another order of the priors than the original release's need it.
+    Weights trained with an order of the priors other than that of the original release need it.
 
     Args:
         order: ``'ssd'`` keeps the order; ``'extra_last'`` moves the extra square prior to the end; ``'tall_first'``

@@ -1,4 +1,4 @@
-"""Checkpoints that are always complete, and a clean stop on preemption."""
+"""Complete checkpoints despite interruptions, and a clean stop on preemption."""
 
 from .atomic_backend import AtomicBackend
 from .preemption_hook import PreemptionHook

@@ -1,4 +1,4 @@
-"""Checks of checkpoints before a run resumes from one."""
+"""Checks of checkpoints before resuming."""
 
 import pickle
 import re
@@ -53,7 +53,7 @@ def refused_code(message: str) -> str | None:
 def newest_resumable(folder: str | Path) -> tuple[str | None, list[str]]:
     """Find the checkpoint of a work directory to resume from.
 
-    It is the one named in the file ``last_checkpoint`` if that is intact, or else the newest intact one.
+    This is the checkpoint named in the file ``last_checkpoint`` if it is intact, otherwise the newest intact one.
 
     Returns:
         The path of the checkpoint, ``None`` if there is none, and a line for each damaged one that was skipped, with
@@ -67,7 +67,7 @@ def newest_resumable(folder: str | Path) -> tuple[str | None, list[str]]:
     )
     pointer = folder / 'last_checkpoint'
     if pointer.is_file():
-        # By its name alone: the folder may have been moved.
+        # Only the file name counts, since the folder may have been moved.
         named = folder / Path(pointer.read_text(encoding='utf-8', errors='replace').strip()).name
         if named in candidates:
             candidates.remove(named)

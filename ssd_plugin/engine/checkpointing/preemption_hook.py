@@ -53,7 +53,7 @@ class PreemptionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Start to handle the signals."""
-        # A process forked by this one, for example to compute a metric, is to end when it receives a signal.
+        # A process forked by this one, for example to compute a metric, must still end on a signal.
         os.register_at_fork(after_in_child=self._restore_handlers)
         for number in self.SIGNALS:
             self._handlers[number] = signal.signal(number, self._receive)
@@ -112,7 +112,7 @@ class PreemptionHook(Hook):
         self._handlers = {}
 
     def _any_signal(self, count: int) -> bool:
-        """Return whether any rank has received a signal; ranks ask each other when ``interval`` divides ``count``."""
+        """Return whether any rank has received a signal; ranks exchange signals when ``interval`` divides ``count``."""
         if self._group is None:
             return self._signal is not None
         if count % self.interval:

@@ -21,8 +21,8 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
     """MMEngine's ``CheckpointHook``, made safe against killed processes, full disks and damaged files.
 
     A checkpoint is written beside its final place and renamed. An old one is deleted only when the new one exists and
-    its checksums are right; MMEngine deletes first. If a checkpoint cannot be written, the log says so, the previous
-    one stays, and training continues; it ends with an error only if the last checkpoint cannot be written.
+    its checksums are right; MMEngine deletes first. If a checkpoint cannot be written, an error is logged, the
+    previous one stays, and training continues; it ends with an error only if the last checkpoint cannot be written.
 
     Args:
         args: As in ``CheckpointHook``.
@@ -121,7 +121,7 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
             return error.strerror or str(error)
 
     def _record(self, runner: Runner, path: str | None, steps: list[int]) -> None:
-        """Note the last checkpoint and the steps of those that are kept, as MMEngine does."""
+        """Record the last checkpoint and the steps of those that are kept, as MMEngine does."""
         self.last_ckpt = path
         runner.message_hub.update_info('last_ckpt', path)
         if self.max_keep_ckpts > 0:

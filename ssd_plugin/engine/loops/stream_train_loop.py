@@ -39,7 +39,7 @@ class StreamTrainLoop(IterBasedTrainLoop):
     since a schedule may depend on its result.
 
     With another number of ranks or another batch size, the run continues at the same position of the stream but with
-    other batches; the log says so.
+    other batches, and a warning is logged.
 
     Args:
         runner: MMEngine's runner.

@@ -68,7 +68,7 @@ class FiniteStepsHook(Hook):
         self._parameters = [parameter for group in wrapper.optimizer.param_groups for parameter in group['params']]
 
     def _guarded_step(self, **kwargs: Any) -> None:
-        """Take a step of the optimizer wrapper, or skip it. The scaler of float16 decides by itself."""
+        """Take a step of the optimizer wrapper, or skip it; in float16, the gradient scaler decides."""
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         self._skipped = not isinstance(self._wrapper, AmpOptimWrapper) and not bool(all_finite(gradients))
         if not self._skipped:
@@ -77,7 +77,7 @@ class FiniteStepsHook(Hook):
             self._wrapper.forget()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Note the images that feed the next step."""
+        """Record the images that feed the next step."""
         if batch_idx % accumulation_steps(self._wrapper) == 0:
             self._images = []
         self._images += [_image_name(sample) for sample in data_batch['data_samples']]

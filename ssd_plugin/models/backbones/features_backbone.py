@@ -6,7 +6,7 @@ from torch import nn
 
 
 class FeaturesBackbone(BaseModule):
-    """Backbone whose layers are ``features``, the first of which may be frozen.
+    """Backbone that is a sequence of layers, ``features``, with the first layers optionally frozen.
 
     Args:
         features: Layers of the network.

@@ -1,4 +1,4 @@
-"""Single-stage detector that can also compute the loss of validation images."""
+"""Single-stage detector with an optional validation loss."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class MultiBoxDetector(SingleStageDetector):
         """Return the detections of a batch and, with ``val_loss``, its losses.
 
         The network runs once for both. The ground truth of a test pipeline is in pixels of the original image, for the
-        metrics; the loss is that of the ground truth in pixels of the input of the network.
+        metrics; for the loss, it is converted to pixels of the input of the network.
 
         Args:
             data: Batch as a dataloader gives it.

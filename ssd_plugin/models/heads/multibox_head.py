@@ -1,4 +1,4 @@
-"""The head of SSD: class scores and box offsets for every prior, the loss, and the detections."""
+"""Head of SSD: class scores and box offsets for every prior, loss, and detections."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -132,7 +132,7 @@ class MultiBoxHead(BaseDenseHead):
             raise ValueError(f'{loss} is defined for {self.loss_multibox.activation} outputs; set use_sigmoid={wanted}')
 
     def init_weights(self) -> None:
-        """Initialize as ``init_cfg`` says.
+        """Initialize the parameters according to ``init_cfg``, and the biases of sigmoid outputs.
 
         Sigmoid outputs start at a confidence of 0.01: at a half, the many background priors would dominate the loss of
         the first iterations (arXiv 1708.02002, section 4.1).
@@ -248,7 +248,7 @@ class MultiBoxHead(BaseDenseHead):
         return results
 
     def _settings(self, cfg: dict, with_nms: bool) -> DetectionSettings:
-        """Return MMDetection's ``test_cfg`` as one value."""
+        """Convert MMDetection's ``test_cfg`` to the settings of detection."""
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")

@@ -20,7 +20,7 @@ class NormalizedLoss(nn.Module, Generic[Targets]):
 
     Args:
         alpha: Weight of the localization loss, or ``'learned'``: then alpha is a parameter that starts at 1, and
-            -log(alpha) is added, without which the loss would be least at alpha = 0 (weighting of tasks by their
+            -log(alpha) is added, since the loss would otherwise be lowest at alpha = 0 (weighting of tasks by their
             uncertainty, arXiv 1705.07115, equation 10, with one task as the unit). It settles at 1 over the
             localization loss.
 

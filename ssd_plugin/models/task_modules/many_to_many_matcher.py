@@ -11,7 +11,7 @@ from .matcher import Matcher
 
 @TASK_UTILS.register_module()
 class ManyToManyMatcher(Matcher):
-    """Every pair of prior and object whose IoU exceeds the threshold, for :class:`ManyToManyLoss`.
+    """Matcher that takes every pair of prior and object whose IoU exceeds the threshold, for :class:`ManyToManyLoss`.
 
     An object that no prior overlaps enough has no pair.
 

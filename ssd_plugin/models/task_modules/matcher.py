@@ -13,7 +13,7 @@ class Matcher(ABC):
     """Matching of priors to the ground truth of a batch.
 
     Args:
-        iou_threshold: IoU from which (or above which, as the matcher says) a prior and an object match.
+        iou_threshold: Lowest IoU of a match; whether the threshold itself matches depends on the matcher.
         ignored: Treatment of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's
             crowds. ``'match'`` trains on them like on any other (VOC, as the original release does), ``'exclude'``
             takes no negatives from them (COCO), ``'background'`` treats them as background.

@@ -177,7 +177,7 @@ class SSDPriorGenerator:
     def valid_flags(
         self, featmap_sizes: Sequence[tuple[int, int]], pad_shape: tuple[int, ...], device: torch.device | str = 'cuda'
     ) -> list[Tensor]:
-        """Return which priors have their cell within an image, as MMDetection's heads ask.
+        """Return which priors have their cell within an image, for MMDetection's heads.
 
         Args:
             featmap_sizes: Per level, (height, width) in cells.

@@ -12,7 +12,7 @@ from ssd_plugin.datasets.transforms import LoadEncodedImage
 
 @HOOKS.register_module()
 class SkippedImagesHook(Hook):
-    """Log how many images could not be read so far, in all loader workers of this process.
+    """Log the number of images that could not be read so far, over all loader workers of this process.
 
     ``LoadEncodedImage`` counts them, names each one in the log, and ends training when there are too many.
 

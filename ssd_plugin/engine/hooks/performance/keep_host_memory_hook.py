@@ -16,9 +16,10 @@ M_MMAP_MAX = -4
 class KeepHostMemoryHook(Hook):
     """Keep freed memory in the process on a machine without a GPU.
 
-    glibc maps each large block anew and unmaps it when it is freed. For feature maps, the kernel then clears the same
-    pages in every layer, which takes about a third of a training step of the depthwise detector; PyTorch caches memory
-    on GPUs only. In exchange, the process keeps its peak memory. The hook does nothing with a GPU or without glibc.
+    glibc maps each large block when it is allocated and unmaps it when it is freed. For feature maps, the kernel then
+    clears the same pages in every layer, which takes about a third of a training step of the depthwise detector;
+    PyTorch caches memory on GPUs only. In exchange, the process keeps its peak memory. The hook does nothing with a GPU
+    or without glibc.
     """
 
     def before_run(self, runner: Runner) -> None:
