@@ -73,7 +73,7 @@ def replay_image(model: BaseDetector, image: Tensor, sample: dict[str, Any]) -> 
     Args:
         model: Detector.
         image: ``(3, H, W)`` before the data preprocessor.
-        sample: ``metainfo``, ``bboxes`` ``(N, 4)`` xyxy and ``labels`` ``(N, )``.
+        sample: ``metainfo``, ``bboxes`` ``(N, 4)`` xyxy and ``labels`` ``(N,)``.
     """
     data = DetDataSample(metainfo=sample['metainfo'])
     data.gt_instances = InstanceData(bboxes=sample['bboxes'], labels=sample['labels'])

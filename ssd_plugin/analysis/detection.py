@@ -76,7 +76,7 @@ def coco_detections(image_id: int, instances: InstanceData, first_id: int) -> li
 
     Args:
         image_id: Id of the image.
-        instances: Predictions with ``bboxes`` ``(N, 4)`` xyxy, ``labels`` and ``scores`` ``(N, )``.
+        instances: Predictions with ``bboxes`` ``(N, 4)`` xyxy, ``labels`` and ``scores`` ``(N,)``.
         first_id: Id of the first detection; the others follow.
     """
     rows = zip(instances.bboxes.tolist(), instances.labels.tolist(), instances.scores.tolist())
