@@ -15,6 +15,20 @@ PART = '.{}.part'
 CHUNK = 1 << 20
 
 
+def part_of(path: Path) -> Path:
+    """Return the path at which a file or a folder is written until it is complete."""
+    return path.with_name(PART.format(path.name))
+
+
+def publish(path: Path) -> None:
+    """Flush the complete file at :func:`part_of` a path to the disk, and rename it to the path."""
+    part = part_of(path)
+    with open(part, 'rb') as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    _sync_folder(path.parent)
+
+
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside its final place, flush it to the disk and rename it.
 
@@ -29,17 +43,36 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         OSError: The file cannot be written; nothing is left behind.
     """
     path = Path(path)
-    part = path.with_name(PART.format(path.name))
+    part = part_of(path)
     try:
         with open(part, 'wb') as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        publish(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+
+
+@contextmanager
+def temporary_folder(folder: Path) -> Iterator[Path]:
+    """Provide an empty folder to fill, and remove it when the block ends.
+
+    Args:
+        folder: Path beside which the folder is created, on the same file system.
+
+    Yields:
+        The folder to write to, :func:`part_of` ``folder``.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    part = part_of(folder)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
@@ -55,14 +88,9 @@ def folder_written_atomically(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder cannot be created or renamed, for example because ``folder`` exists and is not empty.
     """
-    part = folder.with_name(PART.format(folder.name))
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
+    with temporary_folder(folder) as part:
         yield part
         part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def remove_parts(folder: str | Path) -> list[Path]:

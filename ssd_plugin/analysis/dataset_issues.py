@@ -20,11 +20,11 @@ NESTED = {('train', 'trainval'), ('trainval', 'val')}
 
 
 def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> list[Issue]:
-    """Return all issues of a dataset but duplicate images, which :func:`duplicate_images` finds.
+    """Return all issues of a dataset, except duplicate images: see :func:`duplicate_images`.
 
     Args:
         annotations: The annotations, whose own issues come first.
-        files: What is known of the image files; empty if they were not read.
+        files: Properties of the image files; empty if they were not read.
         few: Number of objects below which a class is reported as rare.
     """
     issues = list(annotations.issues)
@@ -62,7 +62,7 @@ def _file_issues(image: AnnotatedImage, facts: FileFacts) -> list[Issue]:
 
 
 def _box_issues(image: AnnotatedImage, size: tuple[int, int] | None, first_pixel: int) -> list[Issue]:
-    """Find boxes that nothing can be learned from, and boxes that end beyond the image."""
+    """Find invalid boxes, and boxes that end beyond the image."""
     corners = np.array([box.corners for box in image.boxes], dtype=float).reshape(-1, 4)
     masks = unusable(corners - first_pixel, size)
     issues, kept = [], []
@@ -153,7 +153,7 @@ def duplicate_images(images: Iterable[AnnotatedImage], files: dict[Path, FileFac
 
     Args:
         images: The images of one dataset, or of several that should not share any.
-        files: What is known of the image files.
+        files: Properties of the image files.
     """
     first: dict[str, Path] = {}
     issues = []

@@ -22,7 +22,7 @@ def issue_lines(issues: list[Issue], max_listed: int) -> Iterator[str]:
         max_listed: Number of issues of a kind to list; 0 for all.
     """
     by_kind: dict[str, list[Issue]] = defaultdict(list)
-    for issue in sorted(issues, key=_place):
+    for issue in sorted(issues, key=_location_key):
         by_kind[issue.kind].append(issue)
     for severity, heading in HEADINGS.items():
         kinds = [kind for kind in KINDS if KINDS[kind] is severity and kind in by_kind]
@@ -38,13 +38,13 @@ def issue_lines(issues: list[Issue], max_listed: int) -> Iterator[str]:
                 yield f'    ... and {len(found) - len(listed)} more (--max-listed 0 shows all)'
 
 
-def _place(issue: Issue) -> list[tuple[int, str]]:
-    """Return a key that sorts places with their numbers in numerical order."""
+def _location_key(issue: Issue) -> list[tuple[int, str]]:
+    """Return a key that sorts issues by location, with numbers such as line numbers in numerical order."""
     return [(int(part), '') if part.isdecimal() else (0, part) for part in re.split(r'([0-9]+)', issue.where)]
 
 
 def is_safe(issues: list[Issue], images: int, boxes: int) -> bool:
-    """Return whether training can start and learns what it should.
+    """Return whether training can start and learns from correct data.
 
     Args:
         issues: All issues.

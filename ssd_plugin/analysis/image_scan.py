@@ -1,4 +1,4 @@
-"""Scan of all image files of a dataset, which decodes each of them once."""
+"""Decode all image files of a dataset to find the missing, unreadable and duplicate ones."""
 
 import hashlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode
+from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a scan finds out about an image file.
+    """Properties of an image file.
 
     Attributes:
         size: (width, height) after the rotation that EXIF asks for, ``None`` if the file cannot be read.
@@ -30,7 +30,7 @@ class FileFacts:
 
 
 def read_all(paths: Iterable[Path]) -> dict[Path, FileFacts]:
-    """Return the facts about image files, each of which is decoded once, on all cores."""
+    """Read image files on all cores, each once, and return their properties by path."""
     paths = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = tqdm(pool.map(facts_of, paths), total=len(paths), desc='reading images', disable=None)
@@ -38,14 +38,12 @@ def read_all(paths: Iterable[Path]) -> dict[Path, FileFacts]:
 
 
 def facts_of(path: Path) -> FileFacts:
-    """Return the facts about one image file."""
+    """Read an image file and return its properties."""
     try:
-        data = path.read_bytes()
+        data = read_file(str(path))
         height, width = decode(data).shape[:2]
     except FileNotFoundError:
         return FileFacts(missing=True)
     except UnreadableImage as error:
         return FileFacts(unreadable=str(error))
-    except OSError as error:
-        return FileFacts(unreadable=error.strerror)
     return FileFacts((width, height), hashlib.md5(data, usedforsecurity=False).hexdigest())

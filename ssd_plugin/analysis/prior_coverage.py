@@ -48,7 +48,7 @@ def best_iou(boxes: Tensor, priors: Tensor) -> Tensor:
         priors: ``(P, 4)`` xyxy.
 
     Returns:
-        ``(N, )``.
+        ``(N,)``.
     """
     if len(boxes) == 0:
         return boxes.new_zeros(0)
@@ -62,7 +62,7 @@ def draw(path: Path, boxes: Tensor, priors: Tensor, best: Tensor, input_size: tu
         path: PNG file to write.
         boxes: ``(N, 4)`` objects in pixels of the input, xyxy.
         priors: ``(P, 4)`` priors, not clipped at the border.
-        best: ``(N, )`` result of :func:`best_iou`.
+        best: ``(N,)`` result of :func:`best_iou`.
         input_size: (width, height) of the input.
         title: Title of the figure.
     """

@@ -8,11 +8,11 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.error import URLError
 
 from mmengine.config import Config
 
+from ssd_plugin.analysis import dataset_sources
 from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import refused_code
 from ssd_plugin.errors import UnusableData, UserError
@@ -92,12 +92,6 @@ def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | Non
             f'{path} is missing, although {_source(cfg, path)} lists it. Restore the file or remove it from the list. '
             f'{DATA_REMEDY}'
         )
-    unreadable = re.search(r'failed to load image: (\S+)', text)
-    if unreadable:
-        return (
-            f'the image {unreadable.group(1)} cannot be read: it is empty, cut off or not an image. Restore it or '
-            'remove it from the list'
-        )
     if isinstance(error, (ET.ParseError, json.JSONDecodeError)):
         return '; '.join(_broken_annotations(cfg)) or None
     if 'need at least one array to concatenate' in text:
@@ -149,25 +143,11 @@ def _source(cfg: Config, path: str) -> str:
 
 def _broken_annotations(cfg: Config) -> Iterator[str]:
     """Yield a message for the first annotation file of each dataset that cannot be parsed."""
-    for key, dataset in datasets_of_splits(cfg):
-        root = Path(dataset.get('data_root') or '')
-        annotation = root / (dataset.get('ann_file') or '')
-        try:
-            if annotation.suffix == '.json':
-                json.loads(annotation.read_text(encoding='utf-8'))
-                continue
-            folder = (
-                root
-                / (dataset.get('data_prefix') or {}).get('sub_data_root', '')
-                / dataset.get('ann_subdir', 'Annotations')
-            )
-            for name in annotation.read_text(encoding='utf-8').split():
-                annotation = folder / f'{name}.xml'
-                ET.parse(annotation)
-        except (ET.ParseError, ValueError) as error:
-            yield (
-                f'the annotation {annotation} cannot be read ({key}): {error}. Restore it, or remove its image from '
-                'the list'
-            )
-        except OSError:
-            continue
+    try:
+        for _, annotations in dataset_sources.of_config(cfg):
+            issue = next((issue for issue in annotations.issues if issue.kind == 'unreadable annotation'), None)
+            if issue:
+                yield f'the annotation {issue}. Restore it, or remove its image from the list'
+    except UserError:
+        # A dataset in a format that the readers do not know.
+        return

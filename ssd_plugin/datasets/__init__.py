@@ -1,4 +1,4 @@
-"""What training and evaluation read: annotations, datasets, transforms, samplers and loading."""
+"""Annotations, datasets, transforms, samplers and data loading."""
 
 from . import augment_option, coco, loading, samplers, transforms, tutorial_lists, voc, wider_face
 

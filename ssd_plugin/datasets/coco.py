@@ -35,7 +35,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
 
     Args:
         cache_dir: Folder for the parsed arrays. By default a folder per user in the system's temporary folder.
-        max_broken: Fraction of unusable annotations, images or categories above which training does not begin.
+        max_broken: Fraction of unusable annotations, images or categories above which training does not start.
         kwargs: Arguments of ``CocoDataset``.
     """
 
@@ -103,7 +103,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
     def _parsed(self, source: Path, options: dict) -> Path:
         """Return the folder with the arrays. The first process writes it while the others wait."""
         status = source.stat()
-        place, state, wanted = (
+        path_key, state_key, options_key = (
             hashlib.sha256(repr(part).encode()).hexdigest()[:12]
             for part in (
                 str(source.resolve()),
@@ -111,13 +111,13 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
                 (VERSION, sorted(options.items())),
             )
         )
-        folder = self.cache_dir / f'{source.stem}-{place}-{state}-{wanted}'
+        folder = self.cache_dir / f'{source.stem}-{path_key}-{state_key}-{options_key}'
         try:
             self.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(self.cache_dir / f'{source.stem}-{place}.lock', 'w') as lock:
+            with open(self.cache_dir / f'{source.stem}-{path_key}.lock', 'w') as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not folder.is_dir():
-                    self._remove_outdated(place, state)
+                    self._remove_outdated(path_key, state_key)
                     self._parse(source, folder, options)
         except (ValueError, RecursionError) as error:
             raise UnusableData(f'the annotation {source} cannot be used: {error}') from error
@@ -128,10 +128,10 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
             ) from error
         return folder
 
-    def _remove_outdated(self, place: str, state: str) -> None:
+    def _remove_outdated(self, path_key: str, state_key: str) -> None:
         """Remove the arrays of earlier states of the file. Processes that have them mapped keep them."""
-        current = set(self.cache_dir.glob(f'*-{place}-{state}-*'))
-        for folder in set(self.cache_dir.glob(f'*-{place}-*')) - current:
+        current = set(self.cache_dir.glob(f'*-{path_key}-{state_key}-*'))
+        for folder in set(self.cache_dir.glob(f'*-{path_key}-*')) - current:
             shutil.rmtree(folder, ignore_errors=True)
 
     @staticmethod

@@ -13,7 +13,7 @@ class BoxTable:
 
     Attributes:
         boxes: ``(N, 4)`` xyxy in pixels.
-        images: ``(N, )`` index of each box's image in the dataset.
+        images: ``(N,)`` index of each box's image in the dataset.
         sizes: ``(images, 2)`` width and height of the images, NaN where the annotation has no size.
     """
 
@@ -22,9 +22,10 @@ class BoxTable:
     sizes: np.ndarray
 
 
+# Two protocols, checked at run time: any dataset may lack either method, and a PyTorch dataset has neither.
 @runtime_checkable
 class DetectionDataset(Sized, Protocol):
-    """What MMDetection's datasets have in common."""
+    """The interface of MMDetection's datasets."""
 
     def get_data_info(self, idx: int) -> dict:
         """Return the annotation of an image."""
@@ -32,14 +33,14 @@ class DetectionDataset(Sized, Protocol):
 
 @runtime_checkable
 class HasGroundTruthBoxes(Protocol):
-    """A dataset that has a faster way to its boxes than through the annotation of each image."""
+    """A dataset that can return all boxes faster than image by image."""
 
     def ground_truth_boxes(self) -> BoxTable:
         """Return all ground-truth boxes."""
 
 
 def ground_truth_boxes(dataset: DetectionDataset) -> BoxTable:
-    """Return all ground-truth boxes of a dataset, in the fastest way that it has."""
+    """Return all ground-truth boxes of a dataset."""
     return dataset.ground_truth_boxes() if isinstance(dataset, HasGroundTruthBoxes) else collect_boxes(dataset)
 
 

@@ -19,7 +19,7 @@ def patient_worker(worker_id: int) -> None:
     """Initialize a loader's worker so that it survives the preemption signals of a cluster (``worker_init_fn``).
 
     A cluster sends SIGTERM and SIGUSR1 to every process of a job, while a trainer that finishes its iteration still
-    needs its workers. These obey only the SIGTERM of the trainer, and end with it.
+    needs its workers. These react to the SIGTERM of the trainer alone, on which they exit.
 
     OpenCV's own threads are turned off, since each worker is one of many.
 
@@ -27,11 +27,11 @@ def patient_worker(worker_id: int) -> None:
         worker_id: Index of the worker, not used.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
-    Thread(target=_obey_parent, daemon=True).start()
+    Thread(target=_exit_with_parent, daemon=True).start()
     cv2.setNumThreads(0)
 
 
-def _obey_parent() -> None:
+def _exit_with_parent() -> None:
     """Wait for a SIGTERM of the parent process, and exit."""
     # A signal handler would not learn who sent the signal.
     while True:

@@ -1,8 +1,8 @@
-"""Training data as a stream of draws, each of which is the same whichever process makes it, and when.
+"""A reproducible stream of training samples.
 
-A draw has a position in the stream, which determines its image and its random seed. So the sample that it yields
-depends neither on the worker that makes it, nor on the number of workers, nor on earlier draws: training can resume
-anywhere in the stream.
+The position of a draw in the stream determines its image and its random seed. The sample therefore depends neither on
+the worker that makes it, nor on the number of workers, nor on earlier draws: training can resume anywhere in the
+stream.
 """
 
 import random
@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 
 
 class Draw(int):
-    """The index of an image, with the random seed of this draw of it."""
+    """An image index drawn by a sampler, with the random seed for making the sample."""
 
     seed: int
 
@@ -33,15 +33,15 @@ class Draw(int):
 
 @DATA_SAMPLERS.register_module()
 class StreamSampler(Sampler[Draw]):
-    """Endless draws that visit every image once per round, like MMEngine's ``InfiniteSampler``, from any position.
+    """Draw images endlessly, each once per round, like MMEngine's ``InfiniteSampler``, but starting at any position.
 
     Args:
         dataset: Dataset to draw from.
-        shuffle: Whether each round has an order of its own; otherwise it is the dataset's.
+        shuffle: Whether each round has its own random order; otherwise the order is that of the dataset.
         seed: Seed of orders and draws, the same in all ranks.
 
     Attributes:
-        position: Position in the stream at which the next iteration begins, counted over all ranks.
+        position: Position in the stream at which the next iteration starts, counted over all ranks.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -67,7 +67,7 @@ class StreamSampler(Sampler[Draw]):
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """Do nothing: each round of the stream has its own order. MMEngine calls this of every sampler."""
+        """Do nothing: each round of the stream has its own order. MMEngine calls this method of every sampler."""
 
 
 class SizedDataset(Protocol):

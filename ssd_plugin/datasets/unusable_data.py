@@ -20,7 +20,7 @@ def excess(
         limit: Largest fraction of unusable items allowed.
 
     Returns:
-        A clause with the numbers and the option, without a full stop, or ``None`` up to the limit.
+        A clause with the numbers and the option, without a final period, or ``None`` up to the limit.
     """
     if not exceeds(unusable, total, limit):
         return None

@@ -1,4 +1,4 @@
-"""What the datasets in VOC's XML format share: they skip broken annotations and report them."""
+"""Base class of the datasets in VOC's XML format, which skip broken annotations and report them."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from ssd_plugin.errors import UnusableData
 from .annotations import voc
 from .augment_option import AugmentOption
 from .image_files import files_by_stem
-from .transforms.image_decoding import UnreadableImage, decode
+from .transforms.image_decoding import UnreadableImage, decode, jpeg_size, read_file
 from .unusable_data import MAX_FRACTION, excess
 
 
@@ -28,7 +28,7 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
     suffixes than ``.jpg``.
 
     Args:
-        max_broken: Fraction of unreadable annotations above which training does not begin.
+        max_broken: Fraction of unreadable annotations above which training does not start.
         kwargs: Arguments of MMDetection's ``XMLDataset``.
 
     Attributes:
@@ -64,17 +64,20 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
 
         Raises:
             InvalidAnnotation: Neither gives a size.
-            OSError: The image file cannot be read.
+            FileNotFoundError: The image file is missing.
         """
         size = voc.image_size(root)
         if size is not None:
             return size
-        data = get(image_path, backend_args=self.backend_args)
         try:
-            height, width = decode(data).shape[:2]
+            data = read_file(image_path, self.backend_args)
+            size = jpeg_size(data)
+            if size is None:
+                height, width = decode(data).shape[:2]
+                size = width, height
         except UnreadableImage as error:
             raise voc.InvalidAnnotation(f'it has no size, and {image_path} cannot be read: {error}') from error
-        return width, height
+        return size
 
     def load_data_list(self) -> list[dict]:
         """Return the images of the list whose annotation can be read.

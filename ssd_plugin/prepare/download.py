@@ -1,7 +1,6 @@
 """Download of public datasets: resumable, checked by MD5 sum, unpacked and verified."""
 
 import json
-import shutil
 import tarfile
 import urllib.error
 import urllib.request
@@ -13,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import CHUNK, md5_of
+from ssd_plugin.files import CHUNK, md5_of, part_of, publish, temporary_folder
 
 VOC_URL = 'https://thor.robots.ox.ac.uk/pascal/VOC'
 COCO_URL = 'http://images.cocodataset.org'
@@ -133,7 +132,7 @@ def prepare(
 def fetch(archive: Archive, path: Path, attempts: int = 5, log: Callable[[str], None] = print) -> None:
     """Download a file, resuming an earlier download, and check its MD5 sum.
 
-    Until the file is complete, it is called ``NAME.part``.
+    Until the file is complete, it is called ``.NAME.part``; a later call resumes it.
 
     Args:
         archive: The file.
@@ -147,10 +146,10 @@ def fetch(archive: Archive, path: Path, attempts: int = 5, log: Callable[[str], 
     if path.exists() and md5_of(path) == archive.md5:
         log(f'{path} is already complete')
         return
-    part = path.with_name(path.name + '.part')
+    part = part_of(path)
     for attempt in range(1, attempts + 1):
         try:
-            _download(archive.url, part)
+            _download(archive, part)
             break
         except (OSError, EOFError) as error:
             have = part.stat().st_size if part.exists() else 0
@@ -167,18 +166,18 @@ def fetch(archive: Archive, path: Path, attempts: int = 5, log: Callable[[str], 
             f'{archive.url} has the MD5 sum {found} instead of {archive.md5}; the download was removed. Run the same '
             'command again'
         )
-    part.rename(path)
+    publish(path)
 
 
-def _download(url: str, part: Path) -> None:
-    """Append to ``part`` what it lacks of ``url``.
+def _download(archive: Archive, part: Path) -> None:
+    """Append the missing rest of a file to the part that is already there.
 
     Raises:
         EOFError: The connection ended too early.
         OSError: The connection failed, or the file cannot be written.
     """
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={'Range': f'bytes={have}-'} if have else {})
+    request = urllib.request.Request(archive.url, headers={'Range': f'bytes={have}-'} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
@@ -189,7 +188,7 @@ def _download(url: str, part: Path) -> None:
         if response.status != 206:  # the server does not support resuming
             have = 0
         total = have + int(response.headers.get('Content-Length', 0))
-        bar = tqdm(total=total or None, initial=have, unit='B', unit_scale=True, desc=part.stem, disable=None)
+        bar = tqdm(total=total or None, initial=have, unit='B', unit_scale=True, desc=archive.name, disable=None)
         with open(part, 'ab' if have else 'wb') as file, bar:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
@@ -202,7 +201,7 @@ def _download(url: str, part: Path) -> None:
 def unpack(path: Path, folder: Path) -> None:
     """Unpack a tar or zip file.
 
-    It is unpacked to a temporary folder first, so that an incomplete result is never taken for a complete one.
+    It is unpacked to a temporary folder and then moved, so that an interruption leaves no half-written file.
 
     Args:
         path: The archive.
@@ -212,22 +211,19 @@ def unpack(path: Path, folder: Path) -> None:
         UserError: The archive is damaged, or would write outside the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    unpacked = folder / f'.unpacking-{path.stem}'
-    shutil.rmtree(unpacked, ignore_errors=True)
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(unpacked)
-        elif not hasattr(tarfile, 'data_filter'):  # the documented check for safe unpacking, which old Pythons lack
-            raise UserError(f'this Python cannot unpack {path} safely. Use Python 3.10.12, 3.11.4 or newer')
-        else:
-            with tarfile.open(path) as archive:
-                archive.extractall(unpacked, filter='data')
-        _merge(unpacked, folder)
+        with temporary_folder(folder / path.stem) as unpacked:
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(unpacked)
+            elif not hasattr(tarfile, 'data_filter'):  # the documented check for safe unpacking, which old Pythons lack
+                raise UserError(f'this Python cannot unpack {path} safely. Use Python 3.10.12, 3.11.4 or newer')
+            else:
+                with tarfile.open(path) as archive:
+                    archive.extractall(unpacked, filter='data')
+            _merge(unpacked, folder)
     except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise UserError(f'{path} could not be unpacked to {folder}: {error}') from error
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -98,13 +98,13 @@ def write_png(data, keep):
 VOC = {
     'missing image': ('missing image', lambda d: jpeg(d).unlink()),
     'empty image file': ('unreadable image', lambda d: jpeg(d).write_bytes(b'')),
-    'image cut off': ('unreadable image', lambda d: jpeg(d).write_bytes(jpeg(d).read_bytes()[:3000])),
-    'image cut off at the last byte': ('unreadable image', lambda d: jpeg(d).write_bytes(jpeg(d).read_bytes()[:-2])),
-    'png cut off': ('unreadable image', lambda d: write_png(d, 9000)),
+    'truncated image': ('unreadable image', lambda d: jpeg(d).write_bytes(jpeg(d).read_bytes()[:3000])),
+    'image truncated by two bytes': ('unreadable image', lambda d: jpeg(d).write_bytes(jpeg(d).read_bytes()[:-2])),
+    'truncated png': ('unreadable image', lambda d: write_png(d, 9000)),
     'page in place of an image': ('unreadable image', lambda d: jpeg(d).write_bytes(b'<html>404</html>')),
     'folder in place of an image': ('unreadable image', lambda d: (jpeg(d).unlink(), jpeg(d).mkdir())),
     'missing xml': ('missing annotation', lambda d: xml(d).unlink()),
-    'xml cut off': ('unreadable annotation', lambda d: xml(d).write_text(xml(d).read_text()[:300])),
+    'truncated xml': ('unreadable annotation', lambda d: xml(d).write_text(xml(d).read_text()[:300])),
     'empty xml': ('unreadable annotation', lambda d: xml(d).write_text('')),
     'no size': ('missing size', lambda d: edit(xml(d), '<size>.*</size>', '')),
     'sides swapped in size': (
@@ -156,15 +156,15 @@ def test_intact_data_has_no_issues(data):
 
 
 @pytest.mark.parametrize('case', VOC)
-def test_voc(data, case, tmp_path):
+def test_each_damage_to_voc_is_reported_once_and_repaired(data, case, tmp_path):
     voc_only(data)
     kind, damage = VOC[case]
     damage(data)
     found, (annotations,) = check(data, classes=CLASSES)
     assert kinds(found) == {kind: 1}, [str(issue) for issue in found]
-    place = found[0].where
+    where = found[0].where
     broken = names(data)[1 if case == 'same bytes' else 0]
-    assert broken in place or re.search(r'(train|test)\.txt(:\d+)?$', place)
+    assert broken in where or re.search(r'(train|test)\.txt(:\d+)?$', where)
     has_line = found[0].severity is not Severity.INFO or kind in ('beyond the image', 'duplicate box', 'missing size')
     if has_line and kind not in (
         'missing image',
@@ -173,7 +173,7 @@ def test_voc(data, case, tmp_path):
         'missing annotation',
         'empty list',
     ):
-        line = int(place.rsplit(':', 1)[1])
+        line = int(where.rsplit(':', 1)[1])
         lines = xml(data).read_text().splitlines()
         assert 1 <= line <= max(len(lines), 1)
         if kind in ('no area', 'swapped corners', 'outside the image'):
@@ -225,7 +225,7 @@ COCO = {
 
 
 @pytest.mark.parametrize('case', COCO)
-def test_coco(data, case, tmp_path):
+def test_each_damage_to_coco_is_reported_once_and_repaired(data, case, tmp_path):
     kind, damage = COCO[case]
     path = data / 'instances_train.json'
     content = json.loads(path.read_text())
@@ -243,7 +243,7 @@ def test_coco(data, case, tmp_path):
 
 
 @pytest.mark.parametrize('text', ['', '{"images": [', '[]', '{"images": []}', '\x00\xff'])
-def test_json_that_cannot_be_read(data, text):
+def test_json_that_cannot_be_read_is_one_issue(data, text):
     path = data / 'instances_train.json'
     path.write_bytes(text.encode('latin-1'))
     assert kinds(check(path)[0]) == {'unreadable annotation': 1}
@@ -268,7 +268,7 @@ def test_classes_with_few_objects_are_reported(data):
     assert [(issue.kind, issue.text) for issue in found] == [('rare class', 'heart has 0 objects')]
 
 
-def test_wider_face(faces, tmp_path):
+def test_damage_to_wider_face_is_reported_and_repaired(faces, tmp_path):
     found, (annotations,) = check(faces)
     assert not found and len(annotations.images) == 16
     broken = faces / f'WIDER_val/Annotations/{(faces / "val.txt").read_text().split()[0]}.xml'
@@ -291,7 +291,7 @@ def test_faces_without_a_size_are_an_error_as_in_training(faces, tmp_path):
     assert not check(tmp_path / 'fixed')[0]
 
 
-def test_wider_face_by_config(faces):
+def test_wider_face_is_found_by_config(faces):
     cfg = read_config('ssd_plugin::pretrained/ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     ((name, annotations),) = dataset_sources.of_config(cfg)
     assert name == faces and len(annotations.images) == 16 and annotations.classes == ('face',)
@@ -335,7 +335,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize('case', LISTS)
-def test_lists_of_the_tutorial(lists, case, tmp_path):
+def test_each_damage_to_the_lists_of_the_tutorial_is_reported_once_and_repaired(lists, case, tmp_path):
     assert not check(lists)[0]
     kind, name, damage = LISTS[case]
     content = json.loads((lists / f'{name}.json').read_text())
@@ -348,7 +348,7 @@ def test_lists_of_the_tutorial(lists, case, tmp_path):
         assert not check(tmp_path / 'fixed')[0]
 
 
-def test_lists_of_the_tutorial_by_config(lists):
+def test_lists_of_the_tutorial_are_found_by_config(lists):
     shutil.copy(lists / 'TEST_images.json', lists / 'TRAIN_images.json')
     (lists / 'TRAIN_objects.json').write_text('[')
     cfg = read_config('ssd_plugin::recipes/ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))

@@ -63,7 +63,7 @@ def test_unreadable_files_are_skipped_and_reported(shapes, tmp_path, monkeypatch
     model = SimpleNamespace(dataset_meta=dict(classes=('circle', 'square')))
     run = detection.detect_files(model, [cut, intact, missing, folder], tmp_path / 'out')
     assert {path.name: reason for path, reason in run.unreadable.items()} == {
-        'cut.jpg': 'it is cut off or damaged',
+        'cut.jpg': 'it is truncated or damaged',
         'missing.jpg': 'it is missing',
         'folder.jpg': 'Is a directory',
     }

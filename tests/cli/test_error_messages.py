@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import xml.etree.ElementTree as ET
 from urllib.error import URLError
 
 import pytest
@@ -79,7 +80,7 @@ def test_unreadable_images_are_skipped_named_and_counted(run_tool, data):
     text = result.stdout + result.stderr
     assert (
         f'{names[0]}.jpg is skipped: it is missing' in text
-        and f'{names[1]}.jpg is skipped: it is cut off or damaged' in text
+        and f'{names[1]}.jpg is skipped: it is truncated or damaged' in text
     )
     assert re.search(r'[1-9]\d* of the \d+ images read so far could not be', text)
 
@@ -191,6 +192,27 @@ def test_a_broken_coco_json_is_named(run_tool, data, tmp_path):
     assert str(data / 'instances_test.json') in message_of(
         run_tool('test.py', CONFIG, checkpoint, '--cfg-options', f'data_root={data}')
     )
+
+
+@pytest.mark.parametrize('kind, damaged', [('VOCDataset', 'xml'), ('CocoDataset', 'json')])
+def test_a_broken_annotation_of_mmdetections_datasets_is_named_with_its_line(data, kind, damaged):
+    """Their errors do not name the file."""
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    split = 'train' if damaged == 'xml' else 'test'
+    cfg.train_dataloader.dataset = {**cfg[f'{split}_dataloader'].dataset, 'type': kind, 'pipeline': []}
+    cfg.train_dataloader.dataset.pop('augment', None)
+    path = data / 'instances_test.json'
+    if damaged == 'xml':
+        path = data / 'Annotations' / f'{(data / "ImageSets/Main/train.txt").read_text().split()[0]}.xml'
+    path.write_text('\n' + path.read_text()[:300])
+    with pytest.raises(UserError, match=f'the annotation {path}:[0-9]+: not valid .*Restore it'), explained(cfg):
+        DATASETS.build(cfg.train_dataloader.dataset)
+
+
+def test_a_parse_error_outside_the_known_formats_stays_as_it_is():
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='CrowdHumanDataset'))))
+    with pytest.raises(ET.ParseError), explained(cfg):
+        ET.fromstring('<a>')
 
 
 @pytest.mark.parametrize('status', [1, 2])

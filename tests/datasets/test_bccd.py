@@ -1,4 +1,4 @@
-"""Real data, with two boxes that have no area."""
+"""BCCD, which has two boxes without area."""
 
 import logging
 from types import SimpleNamespace

@@ -83,7 +83,11 @@ def test_an_image_without_a_size_in_its_annotation_gets_that_of_the_file(data):
     cv2.imwrite(str(image), np.zeros((50, 70, 3), np.uint8))
     info = build(data).get_data_info(0)
     assert (info['width'], info['height']) == (70, 50)
-    image.write_bytes(image.read_bytes()[:300])
+    content = image.read_bytes()
+    # The pipeline skips an image whose pixels are missing; without the header there is no size, either.
+    image.write_bytes(content[:-10])
+    assert len(build(data, max_broken=0.1)) == 12
+    image.write_bytes(content[:30])
     assert len(build(data, max_broken=0.1)) == 11
 
 

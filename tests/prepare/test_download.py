@@ -111,7 +111,7 @@ def test_giving_up_leaves_only_the_part_and_the_next_run_resumes_it(server, tmp_
     server.cuts = 2
     with pytest.raises(UserError, match='Run the same command again'):
         fetch(archive, tmp_path / 'a.tar', attempts=2, log=lambda text: None)
-    assert [path.name for path in tmp_path.iterdir()] == ['a.tar.part']
+    assert [path.name for path in tmp_path.iterdir()] == ['.a.tar.part']
     fetch(archive, tmp_path / 'a.tar', attempts=1, log=lambda text: None)
     assert server.requests[-1] == 'bytes=2000-' and (tmp_path / 'a.tar').stat().st_size == 5000
 

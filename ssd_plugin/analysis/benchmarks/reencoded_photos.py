@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
 from ssd_plugin.errors import UserError
 
 
@@ -32,9 +33,10 @@ def reencode_images(source: Path, target: Path, size: tuple[int, int], quality: 
         (target / name).mkdir(parents=True)
     shutil.copytree(source / 'ImageSets', target / 'ImageSets')
     for path in tqdm(sorted((source / 'JPEGImages').iterdir()), desc='encoding', leave=False, disable=None):
-        image = cv2.imread(str(path))
-        if image is None:
-            raise UserError(f'{path} cannot be read as an image; remove it from the folder')
+        try:
+            image = decode(read_file(str(path)))
+        except UnreadableImage as error:
+            raise UserError(f'{path} cannot be read: {error}; remove it from the folder') from error
         factors = size[0] / image.shape[1], size[1] / image.shape[0]
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(target / 'JPEGImages' / path.name), small, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -1,1 +1,1 @@
-"""Readers and rules for each annotation format, shared by the training datasets and the dataset check."""
+"""Readers and validity rules for each annotation format, shared by training and the dataset check."""

@@ -6,7 +6,7 @@ NOT_FINITE, SWAPPED, NO_AREA, OUTSIDE = 'non-finite coordinates', 'swapped corne
 
 
 def unusable(boxes: np.ndarray, size: tuple[float, float] | np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Find the boxes that nothing can be learned from, by reason. No box has two reasons.
+    """Find the invalid boxes, by reason. No box has two reasons.
 
     Args:
         boxes: ``(N, 4)`` xyxy in pixels.
@@ -14,7 +14,7 @@ def unusable(boxes: np.ndarray, size: tuple[float, float] | np.ndarray | None = 
             unknown size, only boxes left of or above the image are known to be outside.
 
     Returns:
-        ``(N, )`` bool for each of ``NOT_FINITE``, ``SWAPPED``, ``NO_AREA`` and ``OUTSIDE``.
+        ``(N,)`` bool for each of ``NOT_FINITE``, ``SWAPPED``, ``NO_AREA`` and ``OUTSIDE``.
     """
     low, high = boxes[:, :2], boxes[:, 2:]
     finite = np.asarray(np.isfinite(boxes).all(axis=1))
@@ -34,7 +34,7 @@ def usable(boxes: np.ndarray, size: tuple[float, float]) -> np.ndarray:
         size: (width, height) of the image.
 
     Returns:
-        ``(N, )`` bool.
+        ``(N,)`` bool.
     """
     # Comparisons with NaN are false.
     inside = np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:], size)

@@ -6,15 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
-from .coco_rules import LISTS, NARROW, NO_POSITIVE_AREA, class_order_mismatch, incompleteness, load, too_small
+from .coco_rules import (
+    IGNORED,
+    LISTS,
+    NARROW,
+    NO_POSITIVE_AREA,
+    OTHER_CLASS,
+    REASONS,
+    UNKNOWN_IMAGE,
+    by_id,
+    class_order_mismatch,
+    ignore_flags,
+    incompleteness,
+    load,
+    skip_reasons,
+)
 from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, unreadable
 
 IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
+SIZE_UNKNOWN = (math.nan, math.nan)
+# Why training skips an annotation.
 ISSUE_TEXTS = {
-    NARROW: 'its width and height are {width:g} and {height:g}; CocoDataset skips it',
+    UNKNOWN_IMAGE: 'there is no image with the id {image_id}',
+    IGNORED: 'its ignore flag is set; CocoDataset skips it',
+    NARROW: 'its width and height are {bbox[2]:g} and {bbox[3]:g}; CocoDataset skips it',
     NO_POSITIVE_AREA: 'its area is {area}; CocoDataset skips it',
+    OTHER_CLASS: 'there is no category with the id {category_id}',
 }
-# An entry, and its place in the file.
+# Where an entry is in the file, and the entry.
 Entry = tuple[str, dict]
 
 
@@ -39,7 +58,7 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
 
 
 class _CocoFile:
-    """The content of a JSON file, the issues found in it, and the entries that the repaired copy does without."""
+    """The content of a JSON file, the issues found in it, and the entries that the repaired copy omits."""
 
     def __init__(self, path: Path, content: dict, lists: list[list]) -> None:
         self.path = path
@@ -53,9 +72,9 @@ class _CocoFile:
         """Return the images with their boxes and the issues of the whole file."""
         images, annotations, categories = (self._complete(key) for key in LISTS)
         read_images = self._read_images(images, folder or _usual_folder(self.path, images))
-        category_of = self._read_categories(categories)
-        self._read_annotations(annotations, category_of, read_images)
         names = tuple(category['name'] for _, category in categories)
+        category_of = self._read_categories(categories, classes or names)
+        self._read_annotations(annotations, category_of, read_images)
         mismatch = class_order_mismatch(names, classes or names)
         if mismatch:
             self._report('mismatched class order', str(self.path), mismatch)
@@ -86,10 +105,11 @@ class _CocoFile:
         seen: dict[str, str] = {}
         if not images:
             self._report('empty list', str(self.path), 'it has no images')
+        used = by_id(image for _, image in images)
         for where, image in images:
             number, name = image['id'], image['file_name']
-            if number in found:
-                self._report('duplicate id', where, f'{found[number].where} has the same id')
+            if used[number] is not image:
+                self._report('duplicate id', where, f'a later image, {used[number]["file_name"]}, has the same id')
                 self._drop(image)
                 continue
             if name in seen:
@@ -98,15 +118,16 @@ class _CocoFile:
             found[number] = self._annotated_image(image, where, folder)
         return found
 
-    def _read_categories(self, categories: list[Entry]) -> dict[int | str, dict]:
+    def _read_categories(self, categories: list[Entry], classes: tuple[str, ...]) -> dict[int | str, dict]:
         """Return the categories by id."""
-        found: dict[int | str, dict] = {}
+        entries = [category for _, category in categories]
+        # Training does not see the categories of other classes.
+        used = by_id(entries) | by_id(category for category in entries if category['name'] in classes)
         for where, category in categories:
-            first = found.setdefault(category['id'], category)
-            if first is not category:
-                self._report('duplicate id', where, f'{first["name"]} has the same id')
+            if used[category['id']] is not category:
+                self._report('duplicate id', where, f'{used[category["id"]]["name"]} has the same id')
                 self._drop(category)
-        return found
+        return used
 
     def _read_annotations(
         self,
@@ -117,34 +138,24 @@ class _CocoFile:
         """Add the boxes to their images."""
         ids: set[int | str] = set()
         highest = max((entry['id'] for _, entry in annotations if isinstance(entry['id'], int)), default=0)
-        boxes = np.array([entry['bbox'] for _, entry in annotations], float).reshape(-1, 4)
-        small = too_small(boxes, np.array([entry['area'] for _, entry in annotations], float))
-        reasons = {int(index): kind for kind, mask in small.items() for index in np.flatnonzero(mask)}
-        for index, (where, annotation) in enumerate(annotations):
+        for (where, annotation), reason in zip(annotations, _skip_reasons(annotations, categories, images)):
             if annotation['id'] in ids:
                 self._report('duplicate id', where, 'an earlier annotation has the same id')
                 highest += 1
                 annotation['id'] = highest
             ids.add(annotation['id'])
-            image, category = annotation['image_id'], annotation['category_id']
-            if image not in images:
-                self._report('unknown image', where, f'there is no image with the id {image}')
+            category = categories.get(annotation['category_id'])
+            # The check of all formats reports and repairs the other bad boxes.
+            if reason in ISSUE_TEXTS or category is None:
+                self._report(reason, where, ISSUE_TEXTS.get(reason, 'its box is {bbox}').format(**annotation))
+            if reason == IGNORED:
+                continue
+            if reason in (UNKNOWN_IMAGE, NARROW) or category is None:
                 self._drop(annotation)
                 continue
-            if category not in categories:
-                self._report('unknown class', where, f'there is no category with the id {category}')
-                self._drop(annotation)
-                continue
-            kind = reasons.get(index)
-            if kind is not None:
-                width, height = annotation['bbox'][2:]
-                text = ISSUE_TEXTS[kind].format(width=width, height=height, area=annotation['area'])
-                self._report(kind, where, text)
-                if kind == NARROW:
-                    self._drop(annotation)
-                    continue
-                annotation['area'] = width * height
-            images[image].boxes.append(self._annotated_box(annotation, where, categories[category]))
+            if reason == NO_POSITIVE_AREA:
+                annotation['area'] = annotation['bbox'][2] * annotation['bbox'][3]
+            images[annotation['image_id']].boxes.append(self._annotated_box(annotation, where, category))
 
     def _annotated_image(self, image: dict, where: str, folder: Path) -> AnnotatedImage:
 
@@ -179,6 +190,23 @@ class _CocoFile:
         kept['annotations'] = [annotation for annotation in kept['annotations'] if annotation['image_id'] in known]
         target.mkdir(parents=True, exist_ok=True)
         (target / self.path.name).write_text(json.dumps({**self.content, **kept}))
+
+
+def _skip_reasons(
+    annotations: list[Entry], categories: dict[int | str, dict], images: dict[int | str, AnnotatedImage]
+) -> list[str]:
+    """Return why training skips each annotation; an empty text if it does not."""
+    entries = [entry for _, entry in annotations]
+    owners = [images.get(entry['image_id']) for entry in entries]
+    reasons = skip_reasons(
+        np.array([entry['bbox'] for entry in entries], float).reshape(-1, 4),
+        np.array([entry['area'] for entry in entries], float),
+        np.array([SIZE_UNKNOWN if owner is None else owner.size for owner in owners], float).reshape(-1, 2),
+        ignore_flags(entries),
+        np.array([owner is not None for owner in owners], bool),
+        np.array([entry['category_id'] in categories for entry in entries], bool),
+    )
+    return ['' if index < 0 else REASONS[index] for index in reasons.tolist()]
 
 
 def _usual_folder(path: Path, images: list[Entry]) -> Path:

@@ -2,16 +2,21 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from .box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable
 
 # Integers beyond this magnitude are not exact as float64.
 MAX_INTEGER = 2**53
 # CocoDataset skips boxes that are narrower or lower than this, in pixels.
 MIN_SIDE = 1
+UNKNOWN_IMAGE, IGNORED, OTHER_CLASS = 'unknown image', 'marked to be ignored', 'unknown class'
 NARROW, NO_POSITIVE_AREA = 'narrower than a pixel', 'non-positive area'
+# Why training skips an annotation. Of several reasons, the first one counts.
+REASONS = (UNKNOWN_IMAGE, IGNORED, NOT_FINITE, SWAPPED, NO_AREA, OUTSIDE, NARROW, NO_POSITIVE_AREA, OTHER_CLASS)
 
 
 def _is_file_name(value: object) -> bool:
@@ -75,7 +80,7 @@ def incompleteness(entry: object, schema: Schema) -> str | None:
         schema: The list's schema in :data:`LISTS`.
     """
     if not isinstance(entry, dict):
-        return f'it is not an object with keys but {_short(entry)}'
+        return f'it must be a JSON object, got {_short(entry)}'
     missing = [key for key in schema if key not in entry]
     if missing:
         return f'it lacks {", ".join(missing)}'
@@ -88,22 +93,52 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else f'{text[:40]}...'
 
 
-def too_small(boxes: np.ndarray, areas: np.ndarray) -> dict[str, np.ndarray]:
-    """Find the annotations that ``CocoDataset`` skips as too small, by reason. No annotation has two reasons.
+def by_id(entries: Iterable[dict]) -> dict[int | str, dict]:
+    """Return images or categories by id. Like pycocotools, keep the last of several with the same id."""
+    return {entry['id']: entry for entry in entries}
 
-    Boxes with a side of zero or less are a matter of :func:`ssd_plugin.datasets.annotations.box_rules.unusable`.
+
+def ignore_flags(annotations: Sequence[dict]) -> np.ndarray:
+    """Return which annotations ``CocoDataset`` skips because of their ``ignore`` flag, ``(N,)`` bool."""
+    return np.fromiter((bool(entry.get('ignore', False)) for entry in annotations), bool, len(annotations))
+
+
+def xyxy(boxes: np.ndarray) -> np.ndarray:
+    """Return boxes with x, y, width and height as xyxy, both ``(N, 4)``."""
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def skip_reasons(
+    boxes: np.ndarray,
+    areas: np.ndarray,
+    sizes: np.ndarray,
+    ignored: np.ndarray,
+    has_image: np.ndarray,
+    has_class: np.ndarray,
+) -> np.ndarray:
+    """Find the annotations that training skips.
 
     Args:
         boxes: ``(N, 4)`` x, y, width and height in pixels.
-        areas: ``(N, )`` areas as annotated, which may be those of masks.
+        areas: ``(N,)`` areas as annotated, which may be those of masks.
+        sizes: ``(N, 2)`` width and height of each annotation's image; anything where it has none.
+        ignored: ``(N,)`` result of :func:`ignore_flags`.
+        has_image: ``(N,)`` bool, whether the image of an annotation is in the file.
+        has_class: ``(N,)`` bool, whether its class is known.
 
     Returns:
-        ``(N, )`` bool for each of ``NARROW`` and ``NO_POSITIVE_AREA``.
+        ``(N,)`` index into :data:`REASONS` of the first reason to skip each annotation, -1 if there is none.
     """
-    sides = boxes[:, 2:]
-    positive = np.asarray((sides > 0).all(axis=1))
-    narrow = positive & (sides < MIN_SIDE).any(axis=1)
-    return {NARROW: narrow, NO_POSITIVE_AREA: positive & ~narrow & (areas <= 0)}
+    narrow = (boxes[:, 2:] < MIN_SIDE).any(axis=1)
+    found = {
+        UNKNOWN_IMAGE: ~has_image,
+        IGNORED: ignored,
+        **unusable(xyxy(boxes), sizes),
+        NARROW: narrow,
+        NO_POSITIVE_AREA: areas <= 0,
+        OTHER_CLASS: ~has_class,
+    }
+    return np.select([found[reason] for reason in REASONS], range(len(REASONS)), -1)
 
 
 def class_order_mismatch(names: Sequence[str], classes: Sequence[str]) -> str | None:

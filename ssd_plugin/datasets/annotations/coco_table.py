@@ -9,28 +9,34 @@ import numpy as np
 
 from ssd_plugin.files import folder_written_atomically
 
-from .box_rules import unusable
-from .coco_rules import LISTS, class_order_mismatch, incompleteness, load, too_small
+from .coco_rules import (
+    IGNORED,
+    LISTS,
+    OTHER_CLASS,
+    REASONS,
+    by_id,
+    class_order_mismatch,
+    ignore_flags,
+    incompleteness,
+    load,
+    skip_reasons,
+    xyxy,
+)
 from .garbage_collection import garbage_collection_disabled
 
 # Increases whenever the meaning of the files changes.
-VERSION = 3
+VERSION = 4
 META = 'meta.json'
-# Why annotations are skipped, besides the reasons of the common rules.
-UNKNOWN_IMAGE, IGNORED, OTHER_CLASS, INCOMPLETE = (
-    'of an unknown image',
-    'marked to be ignored',
-    'of another class',
-    'incomplete',
-)
+# Why entries are skipped, besides the reasons of the common rules.
+INCOMPLETE = 'incomplete'
 # Reasons that are intended; the others are mistakes in the data.
 INTENDED = (IGNORED, OTHER_CLASS)
 
 
 def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool) -> None:
-    """Parse an annotation file, by MMDetection's rules of what is skipped, into a folder of arrays.
+    """Parse an annotation file into a folder of arrays, which appears only when it is complete.
 
-    The folder appears only when it is complete.
+    It skips the annotations that MMDetection's ``CocoDataset`` skips, and counts them by reason.
 
     Args:
         source: COCO's JSON.
@@ -101,8 +107,7 @@ def _arrays(
         raise ValueError(mismatch)
     category_ids = [category['id'] for category in categories if category['name'] in classes]
     label_of = {category: label for label, category in enumerate(category_ids)}
-    # Like pycocotools, keep the last of several images with the same id.
-    images = list({image['id']: image for image in images}.values())
+    images = list(by_id(images).values())
     index_of = {image['id']: index for index, image in enumerate(images)}
     if len({annotation['id'] for annotation in annotations}) < len(annotations):
         raise ValueError('the ids of its annotations are not unique')
@@ -114,34 +119,24 @@ def _arrays(
     labels = column((label_of.get(a['category_id'], -1) for a in annotations), np.int32)
     areas = column((a['area'] for a in annotations), np.float64)
     crowd = column((bool(a.get('iscrowd', False)) for a in annotations), bool)
-    ignored = column((bool(a.get('ignore', False)) for a in annotations), bool)
     boxes = np.array([a['bbox'] for a in annotations], np.float64).reshape(-1, 4)
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     sizes = np.array([(i['width'], i['height']) for i in images], np.int64).reshape(-1, 2)
 
-    reasons = {
-        UNKNOWN_IMAGE: owners < 0,
-        IGNORED: ignored,
-        **unusable(corners, sizes[owners]),
-        **too_small(boxes, areas),
-        OTHER_CLASS: labels < 0,
-    }
-    # The first reason of each annotation, 0 for none.
-    first = np.select(list(reasons.values()), range(1, len(reasons) + 1), 0)
-    counts = np.bincount(first, minlength=len(reasons) + 1)[1:].tolist()
-    skipped = {reason: count for reason, count in zip(reasons, counts) if count}
+    reasons = skip_reasons(boxes, areas, sizes[owners], ignore_flags(annotations), owners >= 0, labels >= 0)
+    counts = np.bincount(reasons + 1, minlength=len(REASONS) + 1)[1:].tolist()
+    skipped = {reason: count for reason, count in zip(REASONS, counts) if count}
 
     wanted = sizes.min(axis=1, initial=np.iinfo(np.int64).max) >= min_size
     if filter_empty:
         wanted &= np.bincount(owners[(labels >= 0) & (owners >= 0)], minlength=len(images)) > 0
-    kept = np.flatnonzero((first == 0) & wanted[owners])
+    kept = np.flatnonzero((reasons < 0) & wanted[owners])
     # Sorted by image, in the order of the file.
     kept = kept[np.argsort(owners[kept], kind='stable')]
     images = [image for image, want in zip(images, wanted) if want]
     boxes_per_image = np.bincount(owners[kept], minlength=len(wanted))[wanted]
     names = [image['file_name'].encode() for image in images]
     arrays = dict(
-        boxes=corners[kept],
+        boxes=xyxy(boxes[kept]),
         labels=labels[kept],
         crowd=crowd[kept],
         starts=np.concatenate([[0], np.cumsum(boxes_per_image)]),
@@ -165,9 +160,9 @@ class CocoTable:
 
     Attributes:
         boxes: ``(N, 4)`` xyxy in pixels, sorted by image.
-        labels: ``(N, )`` labels of the boxes.
-        crowd: ``(N, )`` whether a box is marked as a crowd.
-        starts: ``(images + 1, )`` row of each image's first box, and N.
+        labels: ``(N,)`` labels of the boxes.
+        crowd: ``(N,)`` whether a box is marked as a crowd.
+        starts: ``(images + 1,)`` row of each image's first box, and N.
         sizes: ``(images, 2)`` width and height.
         categories: Ids of the categories, by label.
         skipped: Number of skipped annotations, by reason.

@@ -12,7 +12,7 @@ class Severity(Enum):
     Attributes:
         ERROR: Training would stop, or learn something wrong.
         WARNING: Training skips the image or the box.
-        INFO: Training is not affected, but a person should have a look.
+        INFO: Training is safe, but this may be a mistake.
     """
 
     ERROR = 'error'
@@ -46,6 +46,7 @@ KINDS = {
     'duplicate image': Severity.INFO,
     'in two splits': Severity.INFO,
     'missing size': Severity.INFO,
+    'marked to be ignored': Severity.INFO,
     'no objects': Severity.INFO,
     'rare class': Severity.INFO,
 }

@@ -134,11 +134,11 @@ class Layout:
 
 def layout(root: Path) -> Layout:
     """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``."""
-    files = files_by_stem(root / 'JPEGImages')
+    names = files_by_stem(root / 'JPEGImages')
     return Layout(
         {split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},
         lambda split, name: root / 'Annotations' / f'{name}.xml',
-        lambda split, name, element: root / 'JPEGImages' / files.get(name, f'{name}.jpg'),
+        lambda split, name, element: root / 'JPEGImages' / names.get(name, f'{name}.jpg'),
         FIRST_PIXEL,
         needs_size=False,
     )
@@ -154,20 +154,20 @@ def read(root: Path, classes: tuple[str, ...] | None = None) -> Annotations:
     return read_layout(root, layout(root), classes)
 
 
-def read_layout(root: Path, places: Layout, classes: tuple[str, ...] | None) -> Annotations:
+def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> Annotations:
     """Read the annotations of every image that is listed in a folder.
 
     Args:
         root: The folder.
-        places: The files in it.
+        files: The files in it.
         classes: Names of the known classes, ``None`` to accept all that occur.
     """
-    lists, issues = _read_lists(places)
+    lists, issues = _read_lists(files)
     # An image may be in several lists.
     listed: dict[Path, dict[str, str]] = defaultdict(dict)
     for split, names in lists.items():
         for name in names:
-            listed[places.annotation(split, name)].setdefault(split, name)
+            listed[files.annotation(split, name)].setdefault(split, name)
     dropped: set[Path] = set()
     elements: dict[Path, tuple[ET.Element, str]] = {}
     images = []
@@ -176,14 +176,14 @@ def read_layout(root: Path, places: Layout, classes: tuple[str, ...] | None) -> 
         try:
             data = path.read_bytes()
             element = parse(data)
-            image_path = places.image(split, name, element)
+            image_path = files.image(split, name, element)
         except (OSError, InvalidAnnotation) as error:
             issues.append(_unreadable_file(path, name, error))
             dropped.add(path)
             continue
         elements[path] = element, ET.tostring(element, encoding='unicode')
         file = _XmlFile(path, element, _line_numbers(data, element), dropped)
-        image, found = file.annotated_image(image_path, set(named), classes, places.needs_size)
+        image, found = file.annotated_image(image_path, set(named), classes, files.needs_size)
         issues += found
         images.append(image)
 
@@ -195,12 +195,12 @@ def read_layout(root: Path, places: Layout, classes: tuple[str, ...] | None) -> 
                 data = path.read_bytes() if text == original else f'{text}\n'.encode()
                 _copy_of(path, root, target).write_bytes(data)
         for split, names in lists.items():
-            kept = [name for name in names if places.annotation(split, name) not in dropped]
-            _copy_of(places.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
+            kept = [name for name in names if files.annotation(split, name) not in dropped]
+            _copy_of(files.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
         for folder in {image.path.parent for image in images}:
             _copy_of(folder, root, target).symlink_to(folder.resolve())
 
-    return Annotations(images, issues, write, places.first_pixel, classes)
+    return Annotations(images, issues, write, files.first_pixel, classes)
 
 
 def _copy_of(path: Path, root: Path, target: Path) -> Path:
@@ -210,12 +210,12 @@ def _copy_of(path: Path, root: Path, target: Path) -> Path:
     return copy
 
 
-def _read_lists(places: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
+def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
     """Return the distinct image names of each split, and the issues of the lists."""
-    paths = {split: path for split, path in places.lists.items() if path.is_file()}
+    paths = {split: path for split, path in files.lists.items() if path.is_file()}
     if not paths:
-        folder = next(iter(places.lists.values())).parent
-        wanted = ', '.join(path.name for path in places.lists.values())
+        folder = next(iter(files.lists.values())).parent
+        wanted = ', '.join(path.name for path in files.lists.values())
         return {}, [Issue('missing list', str(folder), f'none of {wanted} exists')]
     lists, issues = {}, []
     for split, path in paths.items():
@@ -242,7 +242,7 @@ def _unreadable_file(path: Path, name: str, error: OSError | InvalidAnnotation) 
 
 
 def _line_numbers(data: bytes, root: ET.Element) -> dict[ET.Element, int]:
-    """Return the line in which each element of a parsed XML file begins."""
+    """Return the line on which each element of a parsed XML file starts."""
     # ElementTree does not keep line numbers; both parsers meet the elements in document order.
     lines: list[int] = []
     parser = expat.ParserCreate()
@@ -259,7 +259,7 @@ class _XmlFile:
         path: The file.
         root: Its root element, which repairs change.
         lines: The line of each element.
-        dropped: Collects the files that the repaired copy does without.
+        dropped: Collects the files that the repaired copy omits.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Read, decode and augment images."""
+"""Transforms that read, decode and augment images."""
 
 from .fused_ssd_augment import FusedSSDAugment
 from .load_encoded_image import LoadEncodedImage

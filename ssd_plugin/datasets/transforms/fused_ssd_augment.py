@@ -37,7 +37,7 @@ class FusedSSDAugment(BaseTransform):
     Replaces ``Expand``, ``MinIoURandomCrop``, ``Resize``, ``RandomFlip`` and ``PhotoMetricDistortion``, with the
     distributions of the original release (SSD paper, sections 2.2 and 3.6).
 
-    The window that the result shows is chosen by the boxes alone, and moved by less than a pixel so that it begins and
+    The window that the result shows is chosen by the boxes alone, and moved by less than a pixel so that it starts and
     ends on whole pixels. The network's input is then sampled from the original image once. Photometric distortion runs
     before or after resizing, whichever touches fewer pixels; pixels outside the original image keep the ``fill`` color.
     After ``LoadEncodedImage``, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where the result needs no more.

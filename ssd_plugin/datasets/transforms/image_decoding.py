@@ -110,7 +110,7 @@ def decode_jpeg(data: bytes, reduced: int = 1, accurate: bool = False) -> np.nda
         ``(H, W, 3)`` uint8 BGR, rotated as EXIF asks.
 
     Raises:
-        UnreadableImage: The file is cut off or damaged.
+        UnreadableImage: The file is truncated or damaged.
     """
     options: dict[str, Any] = dict(fastupsample=not accurate)
     if reduced > 1:
@@ -129,7 +129,7 @@ def _decode_completely(data: bytes, colors: str, **options: Any) -> np.ndarray:
         return simplejpeg.decode_jpeg(data, colors, **options)
     except ValueError as error:
         if 'premature end' in str(error).lower():
-            raise UnreadableImage('it is cut off or damaged') from error
+            raise UnreadableImage('it is truncated or damaged') from error
     # The strict decoder also rejects harmless warnings, such as superfluous bytes.
     try:
         return simplejpeg.decode_jpeg(data, colors, strict=False, **options)
@@ -149,17 +149,17 @@ def decode(data: bytes) -> np.ndarray:
         ``(H, W, 3)`` uint8 BGR, rotated as EXIF asks, without transparency; gray and 16-bit files are converted.
 
     Raises:
-        UnreadableImage: The file is empty, cut off, damaged, or not an image.
+        UnreadableImage: The file is empty, truncated, damaged, or not an image.
     """
     if not data:
         raise UnreadableImage('it is empty')
     if jpeg_size(data) is not None:
         return decode_jpeg(data, accurate=True)
-    # OpenCV fills the missing part of a file that is cut off.
+    # OpenCV fills the missing part of a file that is truncated.
     if _jpeg_header(data)[0] == 'CMYK':
         _decode_completely(data, 'CMYK')
     if data.startswith(PNG_SIGNATURE) and b'IEND' not in data[-1024:]:
-        raise UnreadableImage('it is cut off')
+        raise UnreadableImage('it is truncated')
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise UnreadableImage('it is damaged, or not an image of a known format')

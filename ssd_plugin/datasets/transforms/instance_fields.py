@@ -20,7 +20,7 @@ def keep_instances(results: dict[str, Any], keep: np.ndarray) -> None:
 
     Args:
         results: Sample of MMDetection's pipelines.
-        keep: ``(N, )`` bool, which of the N objects stay.
+        keep: ``(N,)`` bool, which of the N objects stay.
     """
     for name, values in results.items():
         if not _is_instance_field(name, values) or len(values) != len(keep):

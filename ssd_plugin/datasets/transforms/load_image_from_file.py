@@ -1,4 +1,4 @@
-"""The image loader of test pipelines, which reports damaged files instead of filling in what they lack."""
+"""The image loader of test pipelines, which reports damaged files instead of decoding them in part."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from .image_decoding import UnreadableImage, decode, read_file
 # Under MMCV's name: MMDetection's DetInferencer and inference_detector look for it in a test pipeline.
 @TRANSFORMS.register_module()
 class LoadImageFromFile(MMCVLoadImageFromFile):
-    """MMCV's ``LoadImageFromFile`` with the meaning of "unreadable" that training has.
+    """MMCV's ``LoadImageFromFile`` that rejects the same files as training.
 
-    It takes precedence in MMDetection's registry scope. Arguments and pixels are MMCV's; but a file that is empty, cut
-    off, damaged or not an image is an error that names it, where OpenCV fills the missing part of a JPEG with gray.
-    With another ``color_type`` or ``imdecode_backend`` than the default ones MMCV decodes, and only a file that it
+    It takes precedence in MMDetection's registry scope. Arguments and pixels are MMCV's; but a file that is empty,
+    truncated, damaged or not an image is an error that names it, where OpenCV fills the missing part of a JPEG with
+    gray. With another ``color_type`` or ``imdecode_backend`` than the defaults, MMCV decodes, and only a file that it
     rejects is an error.
     """
 

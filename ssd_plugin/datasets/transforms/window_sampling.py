@@ -13,7 +13,7 @@ EMPTY: Part = (0, 0, 0, 0)
 
 
 def snap(window: np.ndarray, size: tuple[int, int], scale: tuple[int, int]) -> tuple[np.ndarray, Part, Part]:
-    """Move a window to the nearest one that begins and ends on whole pixels of both the image and the result.
+    """Move a window to the nearest one that starts and ends on whole pixels of both the image and the result.
 
     Args:
         window: (x1, y1, x2, y2).
@@ -42,13 +42,13 @@ def _snap_axis(
     """Snap one axis.
 
     Args:
-        low: Begin of the window.
+        low: Start of the window.
         high: End of the window.
         length: Side of the image.
         wanted: Side of the result.
 
     Returns:
-        Begin and end of the window, of the part of the image, and of the part of the result; ``None`` where they miss.
+        Start and end of the window, of the part of the image, and of the part of the result; ``None`` where they miss.
     """
     first, last = max(round(low), 0), min(round(high), length)
     pixels = wanted / (high - low)

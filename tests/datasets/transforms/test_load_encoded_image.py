@@ -1,4 +1,3 @@
-import copy
 import pickle
 
 import cv2
@@ -94,32 +93,6 @@ def test_workers_count_together(shapes):
     assert [tuple(batch['inputs'].shape) for batch in batches] == [(4, 3, 48, 64)] * 3 and len(
         batches[0]['data_samples']
     ) == 4
-
-
-def test_images_of_different_sizes_stay_apart():
-    collate = FUNCTIONS.get('stack_collate')
-    images = [TRANSFORMS.build(dict(type='PackDetInputs'))(dict(img=np.zeros((h, 8, 3), np.uint8))) for h in (8, 9)]
-    assert isinstance(collate(images)['inputs'], list) and collate(images[:1] * 2)['inputs'].shape == (2, 3, 8, 8)
-
-
-def test_a_stacked_batch_is_normalized_like_a_list_of_images():
-    from mmdet.registry import MODELS
-
-    preprocessor = MODELS.build(
-        dict(
-            type='DetDataPreprocessor',
-            mean=[1.0, 2.0, 3.0],
-            std=[4.0, 5.0, 6.0],
-            bgr_to_rgb=True,
-            pad_size_divisor=1,
-            non_blocking=True,
-        )
-    )
-    pack = TRANSFORMS.build(dict(type='PackDetInputs'))
-    random = np.random.RandomState(0)
-    samples = [pack(dict(img=random.randint(0, 256, (6, 8, 3), dtype=np.uint8), img_shape=(6, 8))) for _ in range(3)]
-    stacked, listed = (FUNCTIONS.get(name)(copy.deepcopy(samples)) for name in ('stack_collate', 'pseudo_collate'))
-    assert (preprocessor(stacked)['inputs'] == preprocessor(listed)['inputs']).all()
 
 
 def test_the_steps_can_be_sent_to_workers_that_are_spawned():

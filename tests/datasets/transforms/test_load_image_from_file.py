@@ -67,11 +67,11 @@ def test_intact_files_give_what_mmcv_loads(name, options, smooth, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['color.jpg', 'progressive.jpg', 'cmyk.jpg', 'alpha.png'])
-def test_files_that_are_cut_off_are_errors_that_name_them(name, smooth, tmp_path):
+def test_truncated_files_are_errors_that_name_them(name, smooth, tmp_path):
     path = tmp_path / name
     SAVED[name](Image.fromarray(smooth), path)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(UnusableData, match=f'{name} cannot be read: it is cut off'):
+    with pytest.raises(UnusableData, match=f'{name} cannot be read: it is truncated'):
         load(path)
     assert load(path, ignore_empty=True) is None
 

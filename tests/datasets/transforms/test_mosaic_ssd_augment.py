@@ -71,11 +71,11 @@ def test_each_quarter_shows_an_image_and_boxes_lie_on_their_pixels():
 
 def test_the_point_of_division_is_uniform_in_its_range():
     np.random.seed(0)
-    places = []
+    seams = []
     for _ in range(300):
         columns = mosaic(four(), split=(0.25, 0.75))['img'][0]
-        places.append((columns != columns[0]).any(axis=1).argmax())
-    assert min(places) in (16, 17) and max(places) in (47, 48) and abs(np.mean(places) - 32) < 2
+        seams.append((columns != columns[0]).any(axis=1).argmax())
+    assert min(seams) in (16, 17) and max(seams) in (47, 48) and abs(np.mean(seams) - 32) < 2
 
 
 def test_without_a_mosaic_one_image_is_augmented_alone():
