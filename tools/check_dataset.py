@@ -1,6 +1,6 @@
 """Find what is wrong with a dataset before training on it.
 
-python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--picture FILE]
+python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--figure FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
 The exit status is 0 if training is safe, 1 if it would stop or learn something wrong, and 2 if there is nothing to
@@ -46,9 +46,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=Path, help='image folder of a JSON file')
     parser.add_argument('--fix', type=Path, metavar='FOLDER', help='write repaired annotations to this new folder')
     parser.add_argument(
+        '--figure',
         '--picture',
         type=Path,
         default=Path('check_dataset.png'),
+        metavar='FILE',
         help='figure of the objects against the priors (default: check_dataset.png)',
     )
     parser.add_argument('--few', type=int, default=10, help='report classes with fewer objects (default: 10)')
@@ -77,7 +79,7 @@ def main() -> int:
     """Check the datasets, and return 0 if training is safe, 1 otherwise."""
     args = parse_args()
     init_default_scope('mmdet')
-    check_target(args.picture)
+    check_target(args.figure)
     datasets = read_datasets(args)
     images = [image for _, annotations in datasets for image in annotations.images]
     number_of_boxes = sum(len(image.boxes) for image in images)
@@ -94,7 +96,7 @@ def main() -> int:
         print(line)
     config = args.config or DEFAULT_CONFIG
     title = f'{", ".join(str(path) for path, _ in datasets)}, priors of {config}'
-    unreached = compare_with_priors(config, images, title, args.picture)
+    unreached = compare_with_priors(config, images, title, args.figure)
     if unreached:
         print(f'\n{unreached}')
     if args.fix:

@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--draw-score', type=float, default=0.3, help='lowest score drawn in the figures (default: 0.3)'
     )
-    parser.add_argument('--no-pictures', action='store_true', help='write the JSON file only')
+    parser.add_argument('--no-figures', '--no-pictures', action='store_true', help='write the JSON file only')
     parser.add_argument(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
@@ -66,10 +66,10 @@ def main() -> None:
     with explained(cfg, args.checkpoint):
         model = init_detector(cfg, args.checkpoint, device=args.device)
 
-    run = detect_files(model, images, args.out_dir, None if args.no_pictures else args.draw_score)
+    run = detect_files(model, images, args.out_dir, None if args.no_figures else args.draw_score)
     print(
         f'{len(run.coco["annotations"])} detections in {len(run.coco["images"])} image(s): '
-        f'{args.out_dir / "detections.json"}' + ('' if args.no_pictures else f', figures in {args.out_dir}')
+        f'{args.out_dir / "detections.json"}' + ('' if args.no_figures else f', figures in {args.out_dir}')
     )
     if run.unreadable:
         listed = ', '.join(f'{path} ({reason})' for path, reason in run.unreadable.items())

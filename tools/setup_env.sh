@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Create the virtual environment of a stack, with the tools of tests and checks: bash tools/setup_env.sh [--stack mmdet|onedl]
-# mmdet: MMDetection 3.3.0, in .venv. onedl: the OneDL forks, in .venv-onedl. PYTHON names the interpreter (default: python3).
-# Returns at once if the environment is up to date; compiles nothing.
+# Create the virtual environment of a stack, with the tools of tests and checks:
+# bash tools/setup_env.sh [--stack mmdet|onedl]
+# mmdet: MMDetection 3.3.0, in .venv. onedl: the OneDL forks, in .venv-onedl. PYTHON names the interpreter (default:
+# python3). Returns at once if the environment is up to date; compiles nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,10 +26,11 @@ esac
 CONSTRAINTS=(requirements/constraints-"$STACK".txt requirements/constraints-dev.txt)
 
 PYTHON=${PYTHON:-python3}
-command -v "$PYTHON" >/dev/null || fail "$PYTHON is not found. Install Python 3.10 to 3.13 (Debian, Ubuntu: apt-get install python3), \
-or name an interpreter: PYTHON=/path/to/python bash $0"
-"$PYTHON" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || fail "$("$PYTHON" --version) is not \
-supported, only 3.10 to 3.13. Name another interpreter: PYTHON=/path/to/python3.12 bash $0"
+command -v "$PYTHON" >/dev/null || fail "$PYTHON is not found. Install Python 3.10 to 3.13 (Debian, Ubuntu: \
+apt-get install python3), or name an interpreter: PYTHON=/path/to/python bash $0"
+"$PYTHON" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
+    fail "$("$PYTHON" --version) is not supported, only 3.10 to 3.13. Name another interpreter: \
+PYTHON=/path/to/python3.12 bash $0"
 
 # The stamp marks a finished installation of these requirements, by this interpreter, in this folder.
 STAMP=$(cat pyproject.toml "${CONSTRAINTS[@]}" tools/setup_env.sh | cksum)" $("$PYTHON" --version) $PWD"
@@ -37,16 +39,21 @@ if [ "$(cat "$VENV/.ready" 2>/dev/null)" = "$STAMP" ]; then
     exit 0
 fi
 
-"$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || fail "$PYTHON cannot create virtual environments: its venv or pip module is not \
-installed. Debian, Ubuntu: apt-get install python3-venv. Fedora: dnf install python3-pip. Then run this script again"
+"$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || fail "$PYTHON cannot create virtual environments: its venv \
+or pip module is not installed. Debian, Ubuntu: apt-get install python3-venv. Fedora: dnf install python3-pip. \
+Then run this script again"
 echo "Setting up $VENV ($("$PYTHON" --version), stack $STACK): several minutes, most of them to download PyTorch"
 rm -f "$VENV/.ready"
 "$PYTHON" -m venv "$VENV"
-# Wheels only, so that nothing compiles. Two OneDL packages are published as source only; without ops they are pure Python.
-MMCV_WITH_OPS=0 "$VENV/bin/python" -m pip install --disable-pip-version-check --only-binary :all: --no-binary onedl-mmcv,onedl-mmdetection \
+# Wheels only, so that nothing compiles. Two OneDL packages are published as source only; without ops they are pure
+# Python.
+ROUTINE='Requirement already satisfied|Looking in|  (Downloading|Using|Preparing|Getting|Installing|Created|Stored)'
+MMCV_WITH_OPS=0 "$VENV/bin/python" -m pip install --disable-pip-version-check \
+    --only-binary :all: --no-binary onedl-mmcv,onedl-mmdetection \
     "${CONSTRAINTS[@]/#/--constraint=}" -e ".[$STACK,test,dev]" |
-    grep --line-buffered -vE '^(Requirement already satisfied|Looking in|  (Downloading|Using|Preparing|Getting|Installing|Created|Stored))' ||
-    fail "the installation failed; pip's message is above. Fix the cause and run this script again: what is downloaded is kept"
+    grep --line-buffered -vE "^($ROUTINE)" ||
+    fail "the installation failed; pip's message is above. Fix the cause and run this script again: what is downloaded \
+is kept"
 
 # opencv-python needs libGL, which servers and containers often lack; the headless build is the same without windows.
 if ! "$VENV/bin/python" -c 'import cv2' 2>/dev/null; then

@@ -5,8 +5,8 @@
 # saves a checkpoint. A batch job is then requeued, and resumes from the newest intact checkpoint in WORK_DIR.
 set -uo pipefail
 if [ $# -lt 4 ]; then
-    echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] bash $0 PARTITION JOB_NAME CONFIG WORK_DIR" \
-        "[arguments of tools/train.py]" >&2
+    echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...]" \
+        "bash $0 PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]" >&2
     exit 2
 fi
 PARTITION=$1
@@ -27,7 +27,8 @@ srun -p "$PARTITION" --job-name="$JOB_NAME" \
     --gres="gpu:$((GPUS < GPUS_PER_NODE ? GPUS : GPUS_PER_NODE))" \
     --ntasks="$GPUS" --ntasks-per-node="$((GPUS < GPUS_PER_NODE ? GPUS : GPUS_PER_NODE))" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$TOOLS/train.py" "$CONFIG" --work-dir "$WORK_DIR" --launcher slurm ${RESUME[@]+"${RESUME[@]}"} "${@:5}" &
+    "${PYTHON:-python}" -u "$TOOLS/train.py" "$CONFIG" --work-dir "$WORK_DIR" --launcher slurm \
+    ${RESUME[@]+"${RESUME[@]}"} "${@:5}" &
 RUN=$!
 # srun forwards signals to its tasks.
 trap 'kill -TERM "$RUN"' TERM

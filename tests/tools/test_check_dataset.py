@@ -49,6 +49,7 @@ def test_classes_that_the_config_lacks_are_not_safe_when_most_boxes_have_them(ru
     [
         (('nowhere',), 'nowhere holds no dataset'),
         (('--config', 'nowhere.py'), 'nowhere.py'),
+        (('.', '--figure', 'nowhere/a.png'), 'no folder nowhere'),
         (('.', '--picture', 'nowhere/a.png'), 'no folder nowhere'),
     ],
 )
