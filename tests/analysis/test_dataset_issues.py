@@ -156,7 +156,7 @@ def test_intact_data_has_no_issues(data):
 
 
 @pytest.mark.parametrize('case', VOC)
-def test_voc(data, case, tmp_path):
+def test_damage_in_voc_is_reported_once_and_repaired(data, case, tmp_path):
     voc_only(data)
     kind, damage = VOC[case]
     damage(data)
@@ -225,7 +225,7 @@ COCO = {
 
 
 @pytest.mark.parametrize('case', COCO)
-def test_coco(data, case, tmp_path):
+def test_damage_in_coco_is_reported_once_and_repaired(data, case, tmp_path):
     kind, damage = COCO[case]
     path = data / 'instances_train.json'
     content = json.loads(path.read_text())
@@ -243,7 +243,7 @@ def test_coco(data, case, tmp_path):
 
 
 @pytest.mark.parametrize('text', ['', '{"images": [', '[]', '{"images": []}', '\x00\xff'])
-def test_json_that_cannot_be_read(data, text):
+def test_unreadable_json_is_a_single_issue(data, text):
     path = data / 'instances_train.json'
     path.write_bytes(text.encode('latin-1'))
     assert kinds(check(path)[0]) == {'unreadable annotation': 1}
@@ -268,7 +268,7 @@ def test_classes_with_few_objects_are_reported(data):
     assert [(issue.kind, issue.text) for issue in found] == [('rare class', 'heart has 0 objects')]
 
 
-def test_wider_face(faces, tmp_path):
+def test_damage_in_wider_face_is_reported_and_repaired(faces, tmp_path):
     found, (annotations,) = check(faces)
     assert not found and len(annotations.images) == 16
     broken = faces / f'WIDER_val/Annotations/{(faces / "val.txt").read_text().split()[0]}.xml'
@@ -291,7 +291,7 @@ def test_faces_without_a_size_are_an_error_as_in_training(faces, tmp_path):
     assert not check(tmp_path / 'fixed')[0]
 
 
-def test_wider_face_by_config(faces):
+def test_wider_face_is_read_by_its_config(faces):
     cfg = read_config('ssd_plugin::pretrained/ssd_face_slim_320x240.py', dict(data_root=str(faces)))
     ((name, annotations),) = dataset_sources.of_config(cfg)
     assert name == faces and len(annotations.images) == 16 and annotations.classes == ('face',)
@@ -335,7 +335,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize('case', LISTS)
-def test_lists_of_the_tutorial(lists, case, tmp_path):
+def test_damage_in_lists_of_the_tutorial_is_reported_once_and_repaired(lists, case, tmp_path):
     assert not check(lists)[0]
     kind, name, damage = LISTS[case]
     content = json.loads((lists / f'{name}.json').read_text())
@@ -348,7 +348,7 @@ def test_lists_of_the_tutorial(lists, case, tmp_path):
         assert not check(tmp_path / 'fixed')[0]
 
 
-def test_lists_of_the_tutorial_by_config(lists):
+def test_unreadable_lists_are_an_issue_and_an_error_in_training(lists):
     shutil.copy(lists / 'TEST_images.json', lists / 'TRAIN_images.json')
     (lists / 'TRAIN_objects.json').write_text('[')
     cfg = read_config('ssd_plugin::recipes/ssd300_tutorial_lists_voc.py', dict(data_root=str(lists)))

@@ -4,14 +4,14 @@ from ssd_plugin.analysis import prior_coverage
 from ssd_plugin.datasets.annotations.records import AnnotatedBox, AnnotatedImage
 
 
-def picture(size, *corners):
+def image(size, *corners):
     boxes = [AnnotatedBox('a', box, '', print, print, print) for box in corners]
     return AnnotatedImage(None, '', size, boxes, set(), print, print)
 
 
 def test_boxes_are_resized_to_the_input():
     boxes = prior_coverage.resized_boxes(
-        [picture((200, 100), (20, 10, 60, 50)), picture(None, (1, 1, 2, 2)), picture((9, 9))], (100, 100)
+        [image((200, 100), (20, 10, 60, 50)), image(None, (1, 1, 2, 2)), image((9, 9))], (100, 100)
     )
     assert boxes.tolist() == [[10, 10, 30, 50]]
 
@@ -24,4 +24,4 @@ def test_best_iou_is_that_of_the_nearest_prior():
 
 def test_large_data_is_sampled(monkeypatch):
     monkeypatch.setattr(prior_coverage, 'SAMPLE', 5)
-    assert len(prior_coverage.resized_boxes([picture((10, 10), *[(1, 1, 2, 2)] * 9)], (10, 10))) == 5
+    assert len(prior_coverage.resized_boxes([image((10, 10), *[(1, 1, 2, 2)] * 9)], (10, 10))) == 5

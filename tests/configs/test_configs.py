@@ -64,7 +64,7 @@ def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
         pytest.param('recipes/ssd300_tutorial_voc.py', marks=pytest.mark.slow),
     ],
 )
-def test_detectors_with_weights_from_elsewhere_train_too(name):
+def test_detectors_for_converted_weights_train(name):
     cfg = Config.fromfile(CONFIGS / name).model
     cfg.backbone.init_cfg = None
     detector = MODELS.build(cfg)

@@ -124,12 +124,12 @@ def test_tensorflow_guide_has_three_backbones_and_no_loss_without_objects(name, 
     assert all(loss == 0 for loss in head.loss_by_feat(*outputs, nothing, [{}]).values())
 
 
-def test_tutorial_clips_priors_in_centre_form_and_initializes_by_xavier():
+def test_tutorial_clips_priors_in_center_form_and_initializes_by_xavier():
     cfg = config('recipes/ssd300_tutorial_voc.py')
     detector = detector_of(cfg)
     generator = detector.bbox_head.prior_generator
     priors = xyxy_to_cxcywh(torch.cat(generator.grid_priors(generator.featmap_sizes, device='cpu')))
-    # Centre and size within the image; corners of large priors at the border are not.
+    # Center and size within the image; corners of large priors at the border are not.
     assert priors.shape == (8732, 4) and priors.min() >= 0 and priors.max() <= 300 + 1e-3
     assert (priors[:, 0] - priors[:, 2] / 2).min() < -10
     for conv in [m for part in (detector.neck, detector.bbox_head) for m in part.modules() if isinstance(m, nn.Conv2d)]:

@@ -85,7 +85,7 @@ def test_own_classes_are_named_and_change_their_config(tmp_path):
         ('ssd512_voc.py', 'does not fit'),
     ],
 )
-def test_what_mmdetection_does_not_have_is_refused(config, message, tmp_path):
+def test_exporting_a_detector_that_mmdetection_lacks_is_refused(config, message, tmp_path):
     name = config or 'ssd300_voc.py'
     cfg = read_config('ssd_plugin::' + ('ssd300_voc.py' if name.startswith('ssd512') else name))
     cfg.model.backbone.init_cfg = None

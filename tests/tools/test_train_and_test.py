@@ -82,12 +82,12 @@ def test_evaluation_gives_both_metrics_and_dumps_detections(trained, shapes, run
             '--out',
             tmp_path / 'found.pkl',
             '--show-dir',
-            'pictures',
+            'figures',
             *options(shapes),
         )
     )
     assert 'pascal_voc/AP50' in text and 'coco/bbox_mAP_50' in text and (tmp_path / 'found.pkl').is_file()
-    assert len(list((tmp_path / 'test').rglob('pictures/**/*.jpg'))) == 4
+    assert len(list((tmp_path / 'test').rglob('figures/**/*.jpg'))) == 4
 
 
 def test_detect_gives_the_detections_of_the_evaluation(trained, shapes, run_tool, tmp_path):
@@ -163,7 +163,7 @@ def test_detect_reads_folders_and_globs_and_names_unreadable_files(trained, shap
     assert '1 file(s) could not be read' in text and 'broken.png' in text
 
 
-def test_detect_says_what_matches_nothing(trained, run_tool, tmp_path):
+def test_detect_names_a_pattern_without_images(trained, run_tool, tmp_path):
     result = run_tool('detect.py', 'nowhere/*.jpg', '--config', CONFIG, '--checkpoint', trained[0] / 'iter_4.pth')
     assert (
         result.returncode == 1 and 'nowhere/*.jpg names no image' in result.stderr and 'Traceback' not in result.stderr

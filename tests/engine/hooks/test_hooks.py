@@ -11,7 +11,7 @@ from ssd_plugin.errors import UserError
 
 
 class Boxes:
-    """A data set with given boxes, one image each."""
+    """A dataset with given boxes, one image each."""
 
     def __init__(self, *boxes):
         self.boxes = boxes
@@ -44,7 +44,7 @@ def test_more_bad_boxes_than_allowed_are_an_error(caplog):
         report(Boxes(*boxes[1:]), caplog, max_share=0.05)
 
 
-def test_good_boxes_are_not_mentioned(caplog):
+def test_usable_boxes_are_not_reported(caplog):
     assert not report(Boxes([0, 0, 5, 5], [1, 1, 2, 2]), caplog)
 
 
@@ -55,11 +55,11 @@ def test_good_boxes_are_not_mentioned(caplog):
         lambda inner: SimpleNamespace(datasets=[Boxes([0, 0, 1, 1]), SimpleNamespace(dataset=inner)]),
     ],
 )
-def test_data_sets_inside_wrappers_are_looked_at(wrap, caplog):
+def test_datasets_inside_wrappers_are_checked(wrap, caplog):
     assert '1 ground-truth box(es)' in report(wrap(Boxes([3, 3, 3, 9])), caplog)
 
 
-def test_real_data_sets_are_read(shapes, caplog):
+def test_boxes_of_a_voc_dataset_are_checked(shapes, caplog):
     path = next((shapes / 'Annotations').iterdir())
     original = path.read_text()
     try:
@@ -96,7 +96,7 @@ def test_channels_last_keeps_the_numbers_and_changes_the_layout():
     torch.testing.assert_close(after, before)
 
 
-def test_keeping_host_memory_is_harmless():
+def test_memory_can_be_allocated_after_keep_host_memory_hook():
     HOOKS.build(dict(type='KeepHostMemoryHook')).before_run(SimpleNamespace())
     assert torch.ones(2**26).sum() == 2**26
 
