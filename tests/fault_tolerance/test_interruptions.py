@@ -76,7 +76,9 @@ def test_a_run_killed_in_a_validation_repeats_it(start, uninterrupted, tmp_path)
 @pytest.mark.parametrize(
     'number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)]
 )
-def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes_to_the_same_weights(number, moment, start, uninterrupted, tmp_path):
+def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes_to_the_same_weights(
+    number, moment, start, uninterrupted, tmp_path
+):
     folder = tmp_path / 'run'
     run = start(folder)
     run.wait_for(f'Iter(train) [{moment:2}/{ITERATIONS}]')
@@ -91,6 +93,7 @@ def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes_to_the_same_weights
     finish_and_compare(start, folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_validation_does_not_wait_for_its_end(start, uninterrupted, tmp_path):
     folder, half = tmp_path / 'run', ITERATIONS // 2
     run = start(folder, slow_validation=1.0)

@@ -95,6 +95,7 @@ def test_changed_bytes_give_a_user_error_or_a_state_dict(tmp_path, pack, whole_m
         assert all(isinstance(value, torch.Tensor) for value in state.values())
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_missing_renamed_and_reshaped_parameters_are_named(slim, refused, data):

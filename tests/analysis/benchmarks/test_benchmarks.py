@@ -108,6 +108,7 @@ def test_trained_like_outputs_are_detected_as_their_objects():
         assert 3 <= (found.scores > 0.5).sum() <= 12 and len(found) < 200
 
 
+@pytest.mark.slow
 def test_one_image_with_many_objects_needs_no_more_memory():
     torch.manual_seed(0)
     head = build_peers(20, CPU)[OURS].bbox_head

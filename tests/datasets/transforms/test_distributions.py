@@ -99,6 +99,7 @@ def augment(**options):
     return TRANSFORMS.build(dict(type='FusedSSDAugment', scale=(300, 300), **options))
 
 
+@pytest.mark.slow
 def test_windows_and_kept_boxes_have_the_documented_distribution():
     transform = augment()
     boxes = np.array(BOXES, dtype=float)
