@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import InstanceData
@@ -14,11 +13,7 @@ from torch import nn
 
 from ssd_plugin.ops.boxes import xyxy_to_cxcywh
 from ssd_plugin.ops.targets import GroundTruth
-from tests.support import CONFIGS, WHOLE_CONFIGS
-
-
-def config(name):
-    return Config.fromfile(CONFIGS / name)
+from tests.support import WHOLE_CONFIGS, config
 
 
 def detector_of(cfg):
