@@ -39,7 +39,7 @@ def tool_server_ends():
 
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory) -> Path:
-    """A small drawn data set in VOC and COCO layout."""
+    """A small drawn dataset in VOC and COCO layout."""
     folder = tmp_path_factory.mktemp('data') / 'shapes'
     draw_dataset(folder, dict(train=12, test=4), seed=1)
     return folder

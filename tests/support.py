@@ -1,12 +1,15 @@
 """Paths of the repository, and functions that run its tools."""
 
+import copy
 import os
 import socket
 import subprocess
 import sys
 import tempfile
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+
+from mmengine.config import Config
 
 from tests.tool_client import ForkedProgram
 
@@ -14,6 +17,16 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 WHOLE_CONFIGS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 TIMEOUT = 600
+
+
+@cache
+def _parsed(name: str) -> Config:
+    return Config.fromfile(CONFIGS / name)
+
+
+def config(name: str) -> Config:
+    """Return a copy of a config, which is parsed once in a process: most tests of configs go through all of them."""
+    return copy.deepcopy(_parsed(name))
 
 
 class ToolServer:

@@ -2,6 +2,9 @@
 
 import ast
 import re
+import sys
+
+import pytest
 
 from tests.support import ROOT
 
@@ -22,6 +25,18 @@ def imported_names(source: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names += [f'{node.module}.{alias.name}' for alias in node.names]
     return names
+
+
+def first_foreign_import(source: str) -> str | None:
+    """Return the package that a module imports first, other than those of the standard library."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+            for name in names:
+                root = name.split('.')[0]
+                if root not in sys.stdlib_module_names:
+                    return root
+    return None
 
 
 def private_host_names(source: str) -> list[str]:
@@ -84,3 +99,8 @@ def test_no_module_or_tool_imports_a_tool_or_a_test():
         roots = {name.split('.')[0] for name in imported_names(path.read_text())}
         # `test` and `train` would be tools/test.py and tools/train.py, which are on sys.path of a script beside them.
         assert not roots & (tools | {'tools', 'tests'}), path
+
+
+@pytest.mark.parametrize('path', TOOLS, ids=lambda path: path.name)
+def test_tools_import_the_package_before_any_other_so_that_mmdetection_is_importable(path):
+    assert first_foreign_import(path.read_text()) == 'ssd_plugin'

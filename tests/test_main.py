@@ -108,22 +108,24 @@ def test_the_wheel_holds_every_config_and_tool(wheel):
 def test_the_installed_wheel_is_used_from_outside_the_repository(wheel, tmp_path):
     site = tmp_path / 'site'
     pip(tmp_path, 'install', '--target', site, wheel)
-
-    def python(*arguments: str) -> str:
-        result = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, 'PYTHONPATH': str(site)},
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
     (tmp_path / 'mine.py').write_text("_base_ = 'ssd_plugin::ssd300_voc.py'\n")
-    read = "import ssd_plugin; from mmengine import Config; cfg = Config.fromfile('mine.py')"
-    where, head = python('-c', f'{read}; print(ssd_plugin.__file__, cfg.model.bbox_head.type)').split()[-2:]
+    # What `python -m ssd_plugin draw_shapes` does, in an interpreter that has then imported everything.
+    (tmp_path / 'use.py').write_text(
+        'import runpy, sys\n'
+        "runpy.run_module('ssd_plugin', run_name='__main__', alter_sys=True)\n"
+        'import ssd_plugin\n'
+        'from mmengine import Config\n'
+        "print(ssd_plugin.__file__, Config.fromfile('mine.py').model.bbox_head.type)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, 'use.py', 'draw_shapes', 'shapes', '--train', '2', '--test', '1'],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    where, head = result.stdout.split()[-2:]
     assert (Path(where), head) == (site / 'ssd_plugin/__init__.py', 'MultiBoxHead')
-    python('-m', 'ssd_plugin', 'draw_shapes', 'shapes', '--train', '2', '--test', '1')
     coco = json.loads((tmp_path / 'shapes/instances_train.json').read_text())
     assert len(coco['images']) == 2

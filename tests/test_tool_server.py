@@ -50,7 +50,7 @@ def test_modules_beside_the_script_and_on_the_python_path_are_found_and_those_of
     assert result.returncode == 0, result.stderr
 
 
-def test_what_a_program_changes_is_gone_in_the_next_one(script, tmp_path):
+def test_changes_made_by_a_program_do_not_reach_the_next_one(script, tmp_path):
     path = script(
         'import os, ssd_plugin, torch\n'
         'print(hasattr(ssd_plugin, "changed"), torch.is_grad_enabled(), "CHANGED" in os.environ)\n'

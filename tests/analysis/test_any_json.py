@@ -125,6 +125,7 @@ def test_the_check_reports_every_change_that_training_refuses_or_skips(seed, fol
 SIDES = [-1, 0, 0.5, 0.999, 1, 1.001, 20, 1000]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(

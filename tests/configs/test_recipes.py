@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import InstanceData
@@ -14,11 +13,7 @@ from torch import nn
 
 from ssd_plugin.ops.boxes import xyxy_to_cxcywh
 from ssd_plugin.ops.targets import GroundTruth
-from tests.support import CONFIGS, WHOLE_CONFIGS
-
-
-def config(name):
-    return Config.fromfile(CONFIGS / name)
+from tests.support import WHOLE_CONFIGS, config
 
 
 def detector_of(cfg):
@@ -124,12 +119,12 @@ def test_tensorflow_guide_has_three_backbones_and_no_loss_without_objects(name, 
     assert all(loss == 0 for loss in head.loss_by_feat(*outputs, nothing, [{}]).values())
 
 
-def test_tutorial_clips_priors_in_centre_form_and_initializes_by_xavier():
+def test_tutorial_clips_priors_in_center_form_and_initializes_by_xavier():
     cfg = config('recipes/ssd300_tutorial_voc.py')
     detector = detector_of(cfg)
     generator = detector.bbox_head.prior_generator
     priors = xyxy_to_cxcywh(torch.cat(generator.grid_priors(generator.featmap_sizes, device='cpu')))
-    # Centre and size within the image; corners of large priors at the border are not.
+    # Center and size within the image; corners of large priors at the border are not.
     assert priors.shape == (8732, 4) and priors.min() >= 0 and priors.max() <= 300 + 1e-3
     assert (priors[:, 0] - priors[:, 2] / 2).min() < -10
     for conv in [m for part in (detector.neck, detector.bbox_head) for m in part.modules() if isinstance(m, nn.Conv2d)]:

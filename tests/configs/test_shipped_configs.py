@@ -2,17 +2,17 @@ import pytest
 import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 from ssd_plugin.configs import leaf_datasets
 from ssd_plugin.datasets.augment_option import augmented_pipeline
-from tests.support import CONFIGS, WHOLE_CONFIGS
+from tests.support import WHOLE_CONFIGS, config
 
 
 @pytest.fixture(params=WHOLE_CONFIGS)
 def cfg(request):
-    return Config.fromfile(CONFIGS / request.param)
+    return config(request.param)
 
 
 def split_of(cfg, split):
@@ -64,8 +64,8 @@ def test_network_gives_the_feature_maps_that_the_priors_are_made_for(cfg):
         pytest.param('recipes/ssd300_tutorial_voc.py', marks=pytest.mark.slow),
     ],
 )
-def test_detectors_with_weights_from_elsewhere_train_too(name):
-    cfg = Config.fromfile(CONFIGS / name).model
+def test_detectors_for_converted_weights_train(name):
+    cfg = config(name).model
     cfg.backbone.init_cfg = None
     detector = MODELS.build(cfg)
     detector.init_weights()
@@ -153,7 +153,7 @@ def test_ground_truth_of_evaluation_stays_in_pixels_of_the_original(cfg):
     ],
 )
 def test_schedule_is_that_of_the_original_release(name, iterations, milestones):
-    cfg = Config.fromfile(CONFIGS / name)
+    cfg = config(name)
     assert cfg.train_cfg.max_iters == iterations and cfg.train_dataloader.batch_size == 32
     assert cfg.param_scheduler[1].milestones == milestones and cfg.param_scheduler[1].gamma == 0.1
     assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4)
@@ -165,7 +165,7 @@ def test_schedule_is_that_of_the_original_release(name, iterations, milestones):
 
 
 def test_voc_trains_on_both_years_and_on_difficult_objects_and_scores_as_in_2007():
-    cfg = Config.fromfile(CONFIGS / 'ssd300_voc.py')
+    cfg = config('ssd300_voc.py')
     assert [dataset.ann_file for dataset in split_of(cfg, 'train')] == [
         'VOC2007/ImageSets/Main/trainval.txt',
         'VOC2012/ImageSets/Main/trainval.txt',

@@ -31,7 +31,10 @@ def train_data(cfg):
         dict(type='Resize', scale=(320, 240), keep_ratio=False),
         dict(type='PackDetInputs'),
     ]
-    return DATASETS.build({**cfg.train_dataloader.dataset, 'pipeline': steps})
+    dataset = {**cfg.train_dataloader.dataset, 'pipeline': steps}
+    # The options of the augmentation, which is not among the steps.
+    del dataset['augment']
+    return DATASETS.build(dataset)
 
 
 def test_all_images_are_read(cfg, train_data):

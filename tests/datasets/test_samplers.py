@@ -64,7 +64,7 @@ class Noise:
 
 
 @pytest.mark.parametrize('workers', [0, 1, 3])
-def test_what_a_draw_becomes_does_not_depend_on_the_workers(workers):
+def test_samples_do_not_depend_on_the_number_of_workers(workers):
     expected = torch.stack([SeededDataset(Noise())[draw] for draw in islice(sampler_of(6), 12)])
     loader = DataLoader(SeededDataset(Noise()), batch_size=2, sampler=sampler_of(6), num_workers=workers)
     assert torch.equal(torch.cat(list(islice(loader, 6))), expected)

@@ -76,21 +76,21 @@ def code_in_a_checkpoint(path):
         pytest.param(lambda path: path.unlink() or path.mkdir(), id='folder'),
     ],
 )
-def test_a_damaged_newest_checkpoint_is_passed_over_for_the_one_before(damage, work_dir, monkeypatch):
+def test_a_damaged_newest_checkpoint_is_skipped_for_the_one_before(damage, work_dir, monkeypatch):
     monkeypatch.chdir(work_dir)
     damage(work_dir / 'iter_4.pth')
     assert newest_resumable(work_dir)[0] == str(work_dir / 'iter_2.pth')
     assert not (work_dir / 'was_run').exists()
 
 
-def test_what_could_run_code_is_called_so(work_dir):
+def test_a_checkpoint_that_could_run_code_is_reported_as_such(work_dir):
     code_in_a_checkpoint(work_dir / 'iter_4.pth')
     assert 'could run code' in why_not_resumable(work_dir / 'iter_4.pth') and 'exec' in why_not_resumable(
         work_dir / 'iter_4.pth'
     )
 
 
-def test_what_is_passed_over_is_named_with_the_reason(work_dir):
+def test_skipped_checkpoints_are_named_with_the_reason(work_dir):
     cut(0.5)(work_dir / 'iter_4.pth')
     cut(0)(work_dir / 'iter_2.pth')
     found, notes = newest_resumable(work_dir)
@@ -113,7 +113,7 @@ def test_the_note_of_the_newest_wins_over_age_and_may_be_missing_or_nonsense(wor
     assert newest_resumable(work_dir)[0].endswith('/iter_4.pth')
 
 
-def test_whole_checkpoints_are_whole(work_dir):
+def test_an_intact_checkpoint_is_resumable_and_a_missing_one_is_not(work_dir):
     assert why_not_resumable(work_dir / 'iter_4.pth') is None
     assert 'cannot be read' in why_not_resumable(work_dir / 'iter_5.pth')
 

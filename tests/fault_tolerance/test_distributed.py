@@ -92,10 +92,12 @@ def evaluation(text):
 
 
 # The warm-up has ten iterations. VGG-16 in double precision takes seconds for each.
-@pytest.mark.parametrize('kind, iterations', [('ssd300', 8), ('depthwise', 20)])
+@pytest.mark.parametrize('kind, iterations', [('ssd300', 5), ('depthwise', 20)])
 def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kind, iterations, shapes, tmp_path):
     config = write_config(tmp_path, kind, shapes, iterations, double=True)
-    alone = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'one')
+    # The state of the optimizer, as large as the weights, is not compared.
+    weights_only = ('--cfg-options', 'default_hooks.checkpoint.save_optimizer=False')
+    alone = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'one', *weights_only)
     text = run(
         tmp_path,
         'dist_train.sh',
@@ -103,7 +105,7 @@ def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kin
         '2',
         '--work-dir',
         tmp_path / 'two',
-        '--cfg-options',
+        *weights_only,
         'train_dataloader.batch_size=2',
         PORT=free_port(),
     )

@@ -38,7 +38,7 @@ def finish_and_compare(start, folder, uninterrupted, **settings):
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
+def test_a_run_killed_ten_times_ends_with_the_same_weights(start, uninterrupted, tmp_path):
     moments = random.Random(5)
     for _ in range(10):
         run, end = start(tmp_path / 'run', '--resume'), time.time() + moments.uniform(0.05, 1) * uninterrupted[1]
@@ -50,7 +50,7 @@ def test_killed_at_ten_random_moments(start, uninterrupted, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [1, 3])
-def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_path):
+def test_a_run_killed_while_writing_a_checkpoint_resumes_from_the_one_before(number, start, uninterrupted, tmp_path):
     folder = tmp_path / 'run'
     run = start(folder, slow_saves=0.5)
     run.wait_for(lambda: (folder / f'.iter_{2 * number}.pth.part').exists())
@@ -62,7 +62,7 @@ def test_killed_while_a_checkpoint_is_written(number, start, uninterrupted, tmp_
 
 
 @pytest.mark.slow
-def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
+def test_a_run_killed_in_a_validation_repeats_it(start, uninterrupted, tmp_path):
     run = start(tmp_path / 'run', slow_validation=20.0)
     # Its checkpoint is there, its validation is not over.
     run.wait_for(lambda: (tmp_path / f'run/iter_{ITERATIONS // 2}.pth').exists())
@@ -76,7 +76,9 @@ def test_killed_in_a_validation_makes_up_for_it(start, uninterrupted, tmp_path):
 @pytest.mark.parametrize(
     'number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)]
 )
-def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted, tmp_path):
+def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes_to_the_same_weights(
+    number, moment, start, uninterrupted, tmp_path
+):
     folder = tmp_path / 'run'
     run = start(folder)
     run.wait_for(f'Iter(train) [{moment:2}/{ITERATIONS}]')
@@ -91,6 +93,7 @@ def test_a_signal_ends_a_run_in_good_order(number, moment, start, uninterrupted,
     finish_and_compare(start, folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_validation_does_not_wait_for_its_end(start, uninterrupted, tmp_path):
     folder, half = tmp_path / 'run', ITERATIONS // 2
     run = start(folder, slow_validation=1.0)

@@ -40,19 +40,28 @@ def randomize(model: nn.Module, forward) -> None:
             norm.running_mean += 0.2 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
 
 
-def calibrate(layers: list[nn.Conv2d], deviation: float, forward) -> None:
-    """Scale prediction layers to outputs of a given standard deviation.
+# Standard deviations of logits and offsets: scores then have all sizes, and boxes are near their priors.
+LOGITS, OFFSETS = 2.0, 1.0
 
-    Scores then have all sizes, and boxes are near their priors.
-    """
+
+def calibrate(deviations: dict[nn.Conv2d, float], forward) -> None:
+    """Scale prediction layers to outputs of the given standard deviations."""
     found = {}
-    hooks = [layer.register_forward_hook(lambda module, _, out: found.update({module: out.std()})) for layer in layers]
+    hooks = [
+        layer.register_forward_hook(lambda module, _, out: found.update({module: out.std()})) for layer in deviations
+    ]
     with torch.no_grad():
         forward()
-        for layer in layers:
+        for layer, deviation in deviations.items():
             layer.weight *= deviation / found[layer]
     for hook in hooks:
         hook.remove()
+
+
+def calibrate_head(head: nn.Module, forward) -> None:
+    """Calibrate the prediction layers of this package's or of MMDetection's head."""
+    levels = ((head.cls_convs, LOGITS), (head.reg_convs, OFFSETS))
+    calibrate({level[-1]: deviation for convs, deviation in levels for level in convs}, forward)
 
 
 def converted(state: dict, folder, **options):

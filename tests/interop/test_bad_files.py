@@ -95,6 +95,7 @@ def test_changed_bytes_give_a_user_error_or_a_state_dict(tmp_path, pack, whole_m
         assert all(isinstance(value, torch.Tensor) for value in state.values())
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_missing_renamed_and_reshaped_parameters_are_named(slim, refused, data):
@@ -138,7 +139,7 @@ class Attack:
 
 @pytest.mark.parametrize('pack', [packed, legacy, pickle.dumps])
 @pytest.mark.parametrize('inside', ['alone', 'in a state dict', 'beside one'])
-def test_files_that_ask_to_run_code_are_refused_and_do_not(slim, refused, tmp_path, pack, inside):
+def test_files_that_ask_to_run_code_are_refused_and_run_nothing(slim, refused, tmp_path, pack, inside):
     trap = tmp_path.parent / f'{tmp_path.name}-sprung'
     attack = Attack(trap)
     content = {
@@ -270,7 +271,7 @@ def test_a_whole_pickled_model_is_refused_with_a_way_out_that_works(tmp_path, fo
 
 
 @pytest.mark.parametrize('pack', [packed, legacy])
-def test_whole_models_do_not_run_code_either(slim, refused, tmp_path, pack):
+def test_whole_models_that_ask_to_run_code_are_refused(slim, refused, tmp_path, pack):
     trap = tmp_path.parent / f'{tmp_path.name}-sprung'
     assert 'no state dict' in refused(pack(dict(model=Attack(trap), epoch=1)), whole_model=True)
     assert 'damaged' in refused(b'nothing', whole_model=True)

@@ -5,19 +5,18 @@ from mmdet.registry import MODELS
 from ssd_plugin.configs import read_config
 from ssd_plugin.errors import UserError
 from ssd_plugin.interop import export_to_mmdet
-from tests.interop.parity import calibrate, converted, random_images, randomize
+from tests.interop.parity import calibrate_head, converted, random_images, randomize
 from tests.interop.test_mmdetection import samples, their_detector
 
 
-def our_detector(config, **options):
-    cfg = read_config(f'ssd_plugin::{config}', options)
+def our_detector(config):
+    cfg = read_config(f'ssd_plugin::{config}')
     cfg.model.backbone.init_cfg = None
     detector = MODELS.build(cfg.model).eval()
-    images = random_images(*detector.bbox_head.prior_generator.input_size)
+    images = random_images(*detector.bbox_head.prior_generator.input_size, number=1)
     prepared = detector.data_preprocessor(dict(inputs=list(images)))['inputs']
     randomize(detector, lambda: detector(prepared))
-    for levels, deviation in ((detector.bbox_head.cls_convs, 2.0), (detector.bbox_head.reg_convs, 1.0)):
-        calibrate([level[-1] for level in levels], deviation, lambda: detector(prepared))
+    calibrate_head(detector.bbox_head, lambda: detector(prepared))
     return detector, images
 
 
@@ -47,7 +46,10 @@ def test_mmdetection_detects_the_same_from_the_same_image(config, theirs, tmp_pa
 
 @pytest.mark.parametrize(
     'config, theirs',
-    [('ssd512_voc.py', 'pascal_voc/ssd512_voc0712.py'), ('pretrained/ssd512_mmdet_coco.py', 'ssd/ssd512_coco.py')],
+    [
+        pytest.param('ssd512_voc.py', 'pascal_voc/ssd512_voc0712.py', marks=pytest.mark.slow),
+        ('pretrained/ssd512_mmdet_coco.py', 'ssd/ssd512_coco.py'),
+    ],
 )
 def test_ssd512_loads_strictly_into_mmdetection(config, theirs, tmp_path):
     cfg = read_config(f'ssd_plugin::{config}')
@@ -59,6 +61,7 @@ def test_ssd512_loads_strictly_into_mmdetection(config, theirs, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_weights_of_mmdetection_come_back_unchanged(tmp_path):
     theirs = their_detector('ssd/ssd300_coco.py')
     converted(theirs.state_dict(), tmp_path)
@@ -69,10 +72,10 @@ def test_weights_of_mmdetection_come_back_unchanged(tmp_path):
     assert all(torch.equal(value, back[name]) for name, value in theirs.state_dict().items())
 
 
-@pytest.mark.slow
 def test_own_classes_are_named_and_change_their_config(tmp_path):
-    detector, _ = our_detector('ssd300_voc.py', **{'model.bbox_head.num_classes': 2})
-    found = export(detector, tmp_path, config='ssd_plugin::ssd300_voc.py', classes=['cat', 'dog'])
+    cfg = read_config('ssd_plugin::ssd300_voc.py', {'model.bbox_head.num_classes': 2})
+    cfg.model.backbone.init_cfg = None
+    found = export(MODELS.build(cfg.model), tmp_path, config='ssd_plugin::ssd300_voc.py', classes=['cat', 'dog'])
     assert found.classes == ('cat', 'dog') and found.options == {'model.bbox_head.num_classes': 2}
 
 
@@ -86,7 +89,7 @@ def test_own_classes_are_named_and_change_their_config(tmp_path):
         ('ssd512_voc.py', 'does not fit'),
     ],
 )
-def test_what_mmdetection_does_not_have_is_refused(config, message, tmp_path):
+def test_exporting_a_detector_that_mmdetection_lacks_is_refused(config, message, tmp_path):
     name = config or 'ssd300_voc.py'
     cfg = read_config('ssd_plugin::' + ('ssd300_voc.py' if name.startswith('ssd512') else name))
     cfg.model.backbone.init_cfg = None

@@ -5,7 +5,7 @@ from mmdet.structures import DetDataSample
 from mmengine.hub import get_config
 from torch import nn
 
-from tests.interop.parity import assert_same_detections, calibrate, converted, outputs, random_images, randomize
+from tests.interop.parity import assert_same_detections, calibrate_head, converted, outputs, random_images, randomize
 
 
 def their_detector(config, num_classes=None):
@@ -28,26 +28,25 @@ def samples(images):
     ]
 
 
-def with_live_signals(detector, size):
-    images = random_images(size, size)
+def with_live_signals(detector, size, number):
+    images = random_images(size, size, number)
     many = detector.data_preprocessor(dict(inputs=list(random_images(size, size, 8))))['inputs']
     randomize(detector, lambda: detector(many))
-    head = detector.bbox_head
-    for levels, deviation in ((head.cls_convs, 2.0), (head.reg_convs, 1.0)):
-        calibrate([level[-1] for level in levels], deviation, lambda: detector(many[:2]))
+    calibrate_head(detector.bbox_head, lambda: detector(many[:number]))
     return images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    'config, ours, size',
+    'config, ours, size, number',
     [
-        pytest.param('ssd/ssd300_coco.py', 'pretrained/ssd300_mmdet_coco.py', 300, marks=pytest.mark.slow),
-        ('ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py', 'ssdlite320_mobilenetv2_coco.py', 320),
+        ('ssd/ssd300_coco.py', 'pretrained/ssd300_mmdet_coco.py', 300, 1),
+        ('ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py', 'ssdlite320_mobilenetv2_coco.py', 320, 2),
     ],
 )
-def test_outputs_are_identical_and_detections_the_same(config, ours, size, tmp_path):
+def test_outputs_are_identical_and_detections_the_same(config, ours, size, number, tmp_path):
     theirs = their_detector(config)
-    images = with_live_signals(theirs, size)
+    images = with_live_signals(theirs, size, number)
     detector, found = converted(theirs.state_dict(), tmp_path)
     assert (found.format, found.config, found.options) == ('mmdet', f'ssd_plugin::{ours}', {})
     data = theirs.data_preprocessor(dict(inputs=list(images), data_samples=samples(images)))

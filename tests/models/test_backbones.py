@@ -96,7 +96,7 @@ def test_weights_of_another_network_are_refused(vgg16_state):
         decimate_vgg16({name: value for name, value in vgg16_state.items() if not name.startswith('features.28')})
 
 
-def test_missing_weights_say_what_to_do():
+def test_missing_weights_name_the_key_to_set():
     backbone = MODELS.build(
         dict(type='SSDVGG16', init_cfg=dict(type='DecimatedVGG16Init', checkpoint='/nowhere/vgg16.pth'))
     )

@@ -528,7 +528,7 @@ def test_losses_of_decoded_boxes_fall_as_the_boxes_come_closer(kind, coder):
     assert values[-1] < 0.2 * values[0]
 
 
-def test_a_learned_alpha_settles_at_one_over_the_localisation_loss():
+def test_a_learned_alpha_settles_at_one_over_the_localization_loss():
     head, feats = build_head(loss_multibox=dict(type='MultiBoxLoss', alpha='learned')), features()
     fixed = build_head()
     fixed.load_state_dict(head.state_dict(), strict=False)

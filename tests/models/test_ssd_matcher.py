@@ -13,7 +13,7 @@ LABELS = torch.tensor([[0, 1]])
     'ignored, expected',
     [('match', [0, 1, 1]), ('exclude', [0, IGNORED, IGNORED]), ('background', [0, BACKGROUND, BACKGROUND])],
 )
-def test_what_becomes_of_ignored_objects(ignored, expected):
+def test_priors_of_ignored_objects_are_treated_as_configured(ignored, expected):
     matcher = TASK_UTILS.build(dict(type='SSDMatcher', ignored=ignored))
     assert matcher(PRIORS, GroundTruth(BOXES, LABELS, torch.tensor([[False, True]]))).object.tolist() == [expected]
 

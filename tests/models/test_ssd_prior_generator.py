@@ -37,7 +37,7 @@ def centers(priors):
         ('ssd512_coco.py', [64, 32, 16, 8, 4, 2, 1], [4, 6, 6, 6, 6, 4, 4], 24564),
     ],
 )
-def test_numbers_of_priors(name, featmaps, per_cell, total):
+def test_numbers_of_priors_are_those_of_the_paper(name, featmaps, per_cell, total):
     generator = of_config(name)
     assert generator.featmap_sizes == [(s, s) for s in featmaps]
     assert generator.num_base_priors == per_cell

@@ -63,7 +63,7 @@ def test_iou_is_the_diagonal_of_all_pairs():
 
 
 @pytest.mark.parametrize('kind', ['smooth_l1', 'iou', *THEIRS])
-def test_only_positives_count_and_what_is_decoded_is_compared(kind):
+def test_only_decoded_boxes_of_positives_are_compared(kind):
     priors, objects = boxes(6, 3), boxes(6, 3) + torch.tensor([3.0, -2, 5, 4])
     targets = encode(priors, objects, 0.1, 0.2).unsqueeze(0)
     deltas = torch.randn(1, 6, 4, requires_grad=True)

@@ -72,7 +72,7 @@ def test_it_equals_a_plain_loop_over_pairs(seed, number):
             torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
 
 
-def test_without_pairs_there_is_nothing_to_learn():
+def test_without_pairs_all_sums_are_zero():
     targets = PairTargets(pairs_of([], room=4), torch.zeros(4, dtype=torch.long), torch.zeros(4, 4))
     sums = many_to_many_loss(predictions_of(torch.randn(2, 5, 3), torch.randn(2, 5, 4)), targets)
     assert [float(value) for value in sums] == [0, 0, 0, 0]

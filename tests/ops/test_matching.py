@@ -85,7 +85,7 @@ def test_blocks_of_any_size_and_known_lengths_give_the_same(images, unique, bloc
     assert torch.equal(priors_in_regions(grid, boxes, valid), inside)
 
 
-def test_of_two_objects_that_want_a_prior_the_closer_one_has_it():
+def test_a_prior_that_is_best_for_two_objects_goes_to_the_closer_one():
     priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]])
     boxes, valid = pad([[[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 6.0, 6.0]]])
     assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND]]
@@ -145,7 +145,7 @@ def test_image_without_objects_is_background(unique):
         [900.0, 900.0, 950.0, 950.0],
     ],
 )
-def test_unusable_box_is_left_out_and_harms_no_other(bad, unique):
+def test_unusable_box_is_never_matched_and_changes_no_other_match(bad, unique):
     boxes, valid = pad([[bad, [0.0, 0.0, 10.0, 10.0]]])
     found = match_priors(grid, boxes, valid, unique=unique)
     alone = match_priors(grid, boxes[:, 1:], valid[:, 1:], unique=unique)

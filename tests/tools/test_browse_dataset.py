@@ -54,7 +54,7 @@ def test_each_step_of_mmdetection_is_a_stage_in_whole_levels(shapes):
     assert shown.dtype == sheet.dtype == torch.uint8
 
 
-def test_stages_show_what_a_mosaic_is_made_of(shapes):
+def test_stages_show_the_images_of_a_mosaic(shapes):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
     data = cfg.train_dataloader.dataset
     *loading, augment, packing = data.pipeline

@@ -108,6 +108,7 @@ def test_trained_like_outputs_are_detected_as_their_objects():
         assert 3 <= (found.scores > 0.5).sum() <= 12 and len(found) < 200
 
 
+@pytest.mark.slow
 def test_one_image_with_many_objects_needs_no_more_memory():
     torch.manual_seed(0)
     head = build_peers(20, CPU)[OURS].bbox_head
@@ -140,7 +141,7 @@ def test_tool_prints_and_writes_its_figures(run_tool, tmp_path, command, rows):
     assert all(name in result.stdout for name in rows) and 'KaimingInit' not in result.stdout
 
 
-def test_pipelines_are_compared_on_a_data_set(run_tool, shapes):
+def test_pipelines_are_compared_on_a_dataset(run_tool, shapes):
     result = run_tool('benchmark.py', 'pipeline', '--data', shapes, '--photos', '200x100', '--rounds', '4')
     assert result.returncode == 0 and 'MMDetection' in result.stdout and 'decoding alone' in result.stdout, (
         result.stderr
@@ -188,7 +189,7 @@ def test_sweep_is_drawn(run_tool, tmp_path):
     assert (tmp_path / 'benchmark_loss_classes.png').stat().st_size > 10000
 
 
-def test_missing_gpu_is_said(run_tool):
+def test_missing_gpu_is_an_error(run_tool):
     if torch.cuda.is_available():
         pytest.skip('there is a GPU')
     assert 'no GPU' in run_tool('benchmark.py', 'loss', '--device', 'cuda').stderr

@@ -99,7 +99,8 @@ def augment(**options):
     return TRANSFORMS.build(dict(type='FusedSSDAugment', scale=(300, 300), **options))
 
 
-def test_windows_and_the_boxes_they_keep():
+@pytest.mark.slow
+def test_windows_and_kept_boxes_have_the_documented_distribution():
     transform = augment()
     boxes = np.array(BOXES, dtype=float)
     ours = np.array([transform._choose_window(WIDTH, HEIGHT, boxes, np.random) for _ in range(DRAWS)])
@@ -134,7 +135,7 @@ def independent_aspects():
     return np.where(np.random.rand(DRAWS) < 1 / 7, 1, np.clip(aspects, 0.5, 2))
 
 
-def test_zoom():
+def test_zoom_has_the_documented_distribution():
     transform = augment(constraints=(None,))
     ours = np.array([transform._choose_window(WIDTH, HEIGHT, np.zeros((0, 4)), np.random) for _ in range(DRAWS)])
     plain = np.array(
@@ -145,7 +146,7 @@ def test_zoom():
     assert agree((ours[:, 2] - ours[:, 0]) / WIDTH, (plain[:, 2] - plain[:, 0]) / WIDTH)
 
 
-def test_flips():
+def test_flips_have_the_documented_distribution():
     for options, plain in (
         (dict(), lambda: random.choice(['horizontal', None])),
         (
@@ -160,7 +161,7 @@ def test_flips():
 
 
 @pytest.mark.parametrize('name', ['brightness', 'contrast', 'hue'])
-def test_each_color_change_alone(name):
+def test_each_color_change_alone_has_the_documented_distribution(name):
     options = {**dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0), name: COLORS[name]}
     pixel = (0, 0, 255) if name == 'hue' else (120, 120, 120)
     image = np.array([[pixel]], dtype=np.uint8)
@@ -179,7 +180,7 @@ def test_each_color_change_alone(name):
     assert set(found) <= set(plain) | {min(plain), max(plain)}
 
 
-def test_all_color_changes_together():
+def test_all_color_changes_together_have_the_documented_distribution():
     image = np.array([[PIXEL]], dtype=np.uint8)
     ours = np.array([distort(image, random=np.random, **COLORS)[0, 0] for _ in range(DRAWS)])
     plain = np.array([plain_colors(PIXEL) for _ in range(DRAWS)])

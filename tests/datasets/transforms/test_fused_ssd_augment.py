@@ -268,7 +268,7 @@ def test_an_object_inside_is_not_moved_out_of_the_result():
     assert move(np.array([[0.0, 0.0, 60.0, 70.0]]), window, (100, 100), -1).tolist() == [[50.0, 50.0, 100.0, 100.0]]
 
 
-def test_each_color_change_does_what_it_says():
+def test_each_color_change_has_its_documented_effect():
     image = np.full((8, 8, 3), (100, 150, 200), dtype=np.uint8)
     options = dict(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0)
     seen = {name: [] for name in ('brightness', 'contrast', 'hue')}
@@ -310,7 +310,7 @@ def test_ground_truth_that_would_not_follow_is_refused(name):
 
 
 @pytest.mark.parametrize('boxes', [[[5, 5, 5, 5]], [[-40, -30, -10, -5]], [[400, 300, 500, 400]]])
-def test_unusable_boxes_do_no_harm(boxes):
+def test_unusable_boxes_leave_image_and_boxes_finite(boxes):
     for seed in range(30):
         np.random.seed(seed)
         found = augment().transform(results(boxes))

@@ -55,7 +55,7 @@ def test_unreadable_images_are_skipped_and_counted(files, name, decode, capsys):
     assert pipeline.transforms[0].counts[0].tolist() == [2, 1]
 
 
-def test_too_many_are_an_error(files):
+def test_too_many_unreadable_images_are_an_error(files):
     transform = load(least=10, max_unreadable=0.5)
     for _ in range(9):
         assert transform(dict(img_path=str(files / 'missing.jpg'))) is None

@@ -41,7 +41,7 @@ def test_more_bad_boxes_than_allowed_are_an_error(caplog):
         report(Boxes(*boxes[1:]), caplog, max_share=0.05)
 
 
-def test_good_boxes_are_not_mentioned(caplog):
+def test_usable_boxes_are_not_reported(caplog):
     assert not report(Boxes([0, 0, 5, 5], [1, 1, 2, 2]), caplog)
 
 

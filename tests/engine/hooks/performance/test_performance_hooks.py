@@ -39,10 +39,15 @@ class FakeRunner:
     'options, dtype, least',
     [
         (('ChannelsLastHook',), None, 0.99999),
-        ((dict(type='CompileHook', backend='aot_eager'),), None, 0.99999),
+        pytest.param((dict(type='CompileHook', backend='aot_eager'),), None, 0.99999, marks=pytest.mark.slow),
         ((), torch.bfloat16, 0.9),
         ((), torch.float16, 0.98),
-        (('ChannelsLastHook', dict(type='CompileHook', backend='aot_eager')), torch.bfloat16, 0.9),
+        pytest.param(
+            ('ChannelsLastHook', dict(type='CompileHook', backend='aot_eager')),
+            torch.bfloat16,
+            0.9,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_gradients_point_where_plain_ones_do(options, dtype, least):
