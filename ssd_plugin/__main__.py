@@ -24,11 +24,9 @@ def main() -> None:
     """Run the tool that the first argument names with the remaining arguments."""
     tools = find_tools()
     usage = f'usage: python -m ssd_plugin TOOL [arguments of the tool]\ntools: {", ".join(tools)}'
-    if sys.argv[1:] in (['-h'], ['--help']):
+    if sys.argv[1:] in ([], ['-h'], ['--help']):
         print(usage)
         return
-    if len(sys.argv) < 2:
-        sys.exit(usage)
     tool = tools.get(sys.argv[1])
     if tool is None:
         sys.exit(f'error: there is no tool {sys.argv[1]!r}\n{usage}')

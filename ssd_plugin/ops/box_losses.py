@@ -12,6 +12,16 @@ from .predictions import Predictions
 KINDS = ('smooth_l1', 'iou', 'giou', 'diou', 'ciou')
 
 
+def check_kind(kind: str) -> None:
+    """Check that a box loss is known.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if kind not in KINDS:
+        raise ValueError(f'box_loss must be one of {KINDS}, got {kind!r}')
+
+
 def box_loss(
     predictions: Predictions,
     deltas: Tensor,
@@ -63,6 +73,7 @@ def overlap_loss(boxes: Tensor, targets: Tensor, kind: str) -> Tensor:
     Raises:
         ValueError: ``kind`` is unknown.
     """
+    check_kind(kind)
     iou = elementwise_iou(boxes, targets)
     if kind == 'iou':
         return 1 - iou
@@ -77,10 +88,8 @@ def overlap_loss(boxes: Tensor, targets: Tensor, kind: str) -> Tensor:
     distance = apart / (high - low).square().sum(dim=-1).clamp(min=tiny)
     if kind == 'diou':
         return 1 - iou + distance
-    if kind == 'ciou':
-        angles = [torch.atan2(b[..., 2] - b[..., 0], b[..., 3] - b[..., 1]) for b in (boxes, targets)]
-        aspect = 4 / math.pi**2 * (angles[0] - angles[1]).square()
-        with torch.no_grad():
-            weight = aspect / (1 - iou + aspect).clamp(min=tiny)
-        return 1 - iou + distance + weight * aspect
-    raise ValueError(f'box_loss must be one of {KINDS}, got {kind!r}')
+    angles = [torch.atan2(b[..., 2] - b[..., 0], b[..., 3] - b[..., 1]) for b in (boxes, targets)]
+    aspect = 4 / math.pi**2 * (angles[0] - angles[1]).square()
+    with torch.no_grad():
+        weight = aspect / (1 - iou + aspect).clamp(min=tiny)
+    return 1 - iou + distance + weight * aspect

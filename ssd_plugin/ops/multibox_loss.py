@@ -17,6 +17,7 @@ from .targets import PriorTargets
 
 # A float32 is a sign and 31 bits; mining finds its threshold by this many bits at a time.
 DIGITS = (11, 11, 10)
+MINING = ('background', 'foreground')
 
 
 class LossSums(NamedTuple):
@@ -124,7 +125,7 @@ def background_hardness(losses: Tensor, predictions: Predictions, mining: str) -
         best = scores[..., layout.foreground_outputs].amax(dim=-1)
         # The highest log confidence: logit - logsumexp, where the loss is logsumexp - background logit.
         return best - (losses + scores[..., layout.background_output])
-    raise ValueError(f"mining must be 'background' or 'foreground', got {mining!r}")
+    raise ValueError(f'mining must be one of {MINING}, got {mining!r}')
 
 
 def hardest(hardness: Tensor, eligible: Tensor, count: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ def test_unreadable_images_are_skipped_named_and_counted(run_tool, data):
         f'{names[0]}.jpg is skipped: it is missing' in text
         and f'{names[1]}.jpg is skipped: it is truncated or damaged' in text
     )
-    assert re.search(r'[1-9]\d* of the \d+ images read so far could not be', text)
+    assert re.search(r'[1-9]\d* of the \d+ reads of images so far failed', text)
 
 
 def test_training_ends_if_most_boxes_are_unusable(run_tool, data):

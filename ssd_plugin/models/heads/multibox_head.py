@@ -129,7 +129,11 @@ class MultiBoxHead(BaseDenseHead):
             )
         if self.loss_multibox.activation != self.layout.activation:
             wanted = self.loss_multibox.activation == 'sigmoid'
-            raise ValueError(f'{loss} is defined for {self.loss_multibox.activation} outputs; set use_sigmoid={wanted}')
+            other = 'MultiBoxLoss' if wanted else 'FocalMultiBoxLoss'
+            raise ValueError(
+                f'{loss} is defined for {self.loss_multibox.activation} outputs; set use_sigmoid={wanted}, or take '
+                f'{other} as loss_multibox'
+            )
 
     def init_weights(self) -> None:
         """Initialize the parameters according to ``init_cfg``, and the biases of sigmoid outputs.

@@ -6,7 +6,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from ssd_plugin.ops.box_losses import box_loss
+from ssd_plugin.ops.box_losses import box_loss, check_kind
 from ssd_plugin.ops.boxes import elementwise_iou
 from ssd_plugin.ops.focal_losses import focal_loss, quality_focal_loss
 from ssd_plugin.ops.predictions import Predictions
@@ -41,6 +41,7 @@ class FocalMultiBoxLoss(NormalizedLoss[PriorTargets]):
         box_loss: str = 'smooth_l1',
     ) -> None:
         super().__init__(alpha)
+        check_kind(box_loss)
         self.gamma = gamma
         self.balance = balance
         self.quality = quality

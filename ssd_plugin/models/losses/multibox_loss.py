@@ -5,7 +5,8 @@ from typing import Literal
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from ssd_plugin.ops.multibox_loss import multibox_loss
+from ssd_plugin.ops.box_losses import check_kind
+from ssd_plugin.ops.multibox_loss import MINING, multibox_loss
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import PriorTargets
 
@@ -42,6 +43,9 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
         box_loss: str = 'smooth_l1',
     ) -> None:
         super().__init__(alpha)
+        check_kind(box_loss)
+        if mining not in MINING:
+            raise ValueError(f'mining must be one of {MINING}, got {mining!r}')
         self.neg_pos_ratio = neg_pos_ratio
         self.beta = beta
         self.mining = mining

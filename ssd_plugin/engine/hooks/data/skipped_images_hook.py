@@ -43,6 +43,6 @@ class SkippedImagesHook(Hook):
         if skipped > self._reported:
             self._reported = skipped
             runner.logger.warning(
-                f'{skipped} of the {read} images read so far could not be read and were skipped; each is named above. '
-                'tools/check_dataset.py lists all of them'
+                f'{skipped} of the {read} reads of images so far failed, and other images took their places; each '
+                'unreadable file is named above. tools/check_dataset.py finds all of them'
             )

@@ -21,6 +21,6 @@ def test_skipped_images_are_reported_when_their_number_grows(caplog):
         step.counts[0] += torch.tensor([10, 0])
         step.counts[3] += torch.tensor([20, 2])
         hook.after_train_iter(runner, 9)
-        assert caplog.text.count('2 of the 30 images read so far') == 1
+        assert caplog.text.count('2 of the 30 reads of images so far failed') == 1
         hook.after_train(runner)
-        assert caplog.text.count('images read so far') == 1
+        assert caplog.text.count('reads of images so far') == 1

@@ -1,5 +1,6 @@
 """channels_last, mixed precision and torch.compile change the speed, not the gradients."""
 
+import ctypes
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +88,11 @@ def test_channels_last_keeps_the_numbers_and_changes_the_layout():
     torch.testing.assert_close(after, before)
 
 
-def test_keeping_host_memory_is_harmless():
+@pytest.mark.parametrize('gpu', [False, True])
+def test_host_memory_is_kept_by_two_settings_of_the_allocator_and_only_without_a_gpu(gpu, monkeypatch):
+    settings = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    monkeypatch.setattr(ctypes, 'CDLL', lambda name: SimpleNamespace(mallopt=lambda *values: settings.append(values)))
     HOOKS.build(dict(type='KeepHostMemoryHook')).before_run(SimpleNamespace())
-    assert torch.ones(2**26).sum() == 2**26
+    # glibc: M_MMAP_MAX is -4, M_TRIM_THRESHOLD is -1.
+    assert settings == ([] if gpu else [(-4, 0), (-1, 2**31 - 1)])
