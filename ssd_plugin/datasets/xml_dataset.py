@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import XMLDataset
-from mmengine.fileio import get, list_from_file
+from mmengine.fileio import get
 from mmengine.logging import print_log
 
 from ssd_plugin.errors import UnusableData
@@ -86,8 +86,11 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
             UnusableData: More than ``max_broken`` of the annotations cannot be read, or one in test mode.
         """
         self.cat2label = {name: label for label, name in enumerate(self.metainfo['classes'])}
-        lines = (line.strip() for line in list_from_file(self.ann_file, backend_args=self.backend_args))
-        names = [line for line in lines if line]
+        try:
+            lines = voc.list_lines(get(self.ann_file, backend_args=self.backend_args))
+        except (IsADirectoryError, ValueError) as error:
+            raise UnusableData(f'the list of images {self.ann_file} cannot be read: {error}') from error
+        names = [line.strip() for line in lines if line.strip()]
         files = self.image_files()
         images, broken = [], []
         for name in names:

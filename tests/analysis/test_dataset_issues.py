@@ -242,6 +242,21 @@ def test_each_damage_to_coco_is_reported_once_and_repaired(data, case, tmp_path)
     assert json.loads(path.read_text()).keys() == content.keys()
 
 
+@pytest.mark.parametrize('content', [b'\xff\xfe\xf7', b'shape\0', None], ids=['no text', 'null', 'folder'])
+def test_a_list_that_is_not_text_is_an_error_in_the_check_and_in_training(data, content):
+    path = data / 'ImageSets/Main/train.txt'
+    path.unlink()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    voc_only(data)
+    found, (annotations,) = check(data)
+    assert 'unreadable list' in kinds(found) and len(annotations.images) == 4
+    with pytest.raises(UnusableData, match=r'the list of images .*train\.txt cannot be read'):
+        DATASETS.build(read_config(CONFIG, dict(data_root=str(data))).train_dataloader.dataset)
+
+
 @pytest.mark.parametrize('text', ['', '{"images": [', '[]', '{"images": []}', '\x00\xff'])
 def test_json_that_cannot_be_read_is_one_issue(data, text):
     path = data / 'instances_train.json'

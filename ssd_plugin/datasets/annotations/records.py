@@ -24,6 +24,7 @@ class Severity(Enum):
 KINDS = {
     'missing list': Severity.ERROR,
     'empty list': Severity.ERROR,
+    'unreadable list': Severity.ERROR,
     'missing annotation': Severity.ERROR,
     'unreadable annotation': Severity.ERROR,
     'incomplete object': Severity.ERROR,

@@ -212,14 +212,18 @@ def _copy_of(path: Path, root: Path, target: Path) -> Path:
 
 def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
     """Return the distinct image names of each split, and the issues of the lists."""
-    paths = {split: path for split, path in files.lists.items() if path.is_file()}
+    paths = {split: path for split, path in files.lists.items() if path.exists()}
     if not paths:
         folder = next(iter(files.lists.values())).parent
         wanted = ', '.join(path.name for path in files.lists.values())
         return {}, [Issue('missing list', str(folder), f'none of {wanted} exists')]
     lists, issues = {}, []
     for split, path in paths.items():
-        lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+        try:
+            lines = list_lines(path.read_bytes())
+        except (OSError, ValueError) as error:
+            issues.append(Issue('unreadable list', str(path), f'it cannot be read: {error}'))
+            continue
         listed: dict[str, int] = {}
         for number, line in enumerate(lines, 1):
             name = line.strip()
@@ -231,6 +235,18 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
             issues.append(Issue('empty list', str(path), 'it lists no image'))
         lists[split] = list(listed)
     return lists, issues
+
+
+def list_lines(data: bytes) -> list[str]:
+    """Return the lines of a list of images.
+
+    Raises:
+        ValueError: It is not text.
+    """
+    text = data.decode()
+    if '\0' in text:
+        raise ValueError('it is not text: it contains a null character')
+    return text.splitlines()
 
 
 def _unreadable_file(path: Path, name: str, error: OSError | InvalidAnnotation) -> Issue:
