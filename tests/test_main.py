@@ -77,8 +77,7 @@ def wheel(tmp_path_factory) -> Path:
     for name in ('ssd_plugin', 'configs', 'tools'):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns('__pycache__'))
     for name in ('pyproject.toml', 'setup.py', 'README.md', 'LICENSE', 'model-index.yml'):
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source)
+        shutil.copy(ROOT / name, source)
     pip(folder, 'wheel', '--no-build-isolation', '--wheel-dir', folder / 'dist', source)
     return next((folder / 'dist').glob('*.whl'))
 
@@ -100,8 +99,7 @@ def test_the_wheel_holds_every_config_and_tool(wheel):
     expected = {f'{prefix}/configs/{path.relative_to(CONFIGS)}' for kind in kinds for path in CONFIGS.rglob(kind)}
     expected |= {f'{prefix}/tools/{path.name}' for path in __main__.find_tools().values()}
     expected |= {f'{prefix}/tools/{name}' for name in ('dist_run.sh', 'signals.sh')} | {'ssd_plugin/py.typed'}
-    if (ROOT / 'model-index.yml').exists():
-        expected.add(f'{prefix}/model-index.yml')
+    expected.add(f'{prefix}/model-index.yml')
     assert expected <= packaged
     assert f'ssd_plugin-{__version__}.dist-info/licenses/LICENSE' in packaged
 

@@ -25,7 +25,7 @@ class CheckedWIDERFaceDataset(CheckedXMLDataset, WIDERFaceDataset):
         return wider_face.annotation_path(Path(self.data_prefix['img']), name)
 
     def image_files(self) -> dict[str, str]:
-        """Return nothing: all files are ``.jpg``, in folders that the XML files name."""
+        """Return an empty mapping: all files are ``.jpg``, in folders that the XML files name."""
         return {}
 
     def image_path(self, file_name: str, root: ET.Element) -> str:

@@ -52,10 +52,11 @@ def test_the_two_boxes_without_area_are_reported(train_data, caplog):
 
 def test_the_augmentation_drops_the_boxes_without_area(cfg):
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    for index in range(len(dataset)):
-        if dataset.get_data_info(index)['img_id'] in BAD_IMAGES:
-            boxes = dataset[index]['data_samples'].gt_instances.bboxes
-            assert (boxes[:, 2:] > boxes[:, :2]).all()
+    indices = [i for i in range(len(dataset)) if dataset.get_data_info(i)['img_id'] in BAD_IMAGES]
+    assert len(indices) == len(BAD_IMAGES)
+    for index in indices:
+        boxes = dataset[index]['data_samples'].gt_instances.bboxes
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
 
 
 def test_boxes_without_area_give_a_finite_loss_and_finite_gradients(cfg, train_data):

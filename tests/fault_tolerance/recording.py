@@ -45,21 +45,22 @@ class DoubleDetector(SingleStageDetector):
 
 @TRANSFORMS.register_module(force=True)
 class Poison(BaseTransform):
-    """Replace pixels or boxes of some images by NaN or absurd values."""
+    """Replace pixels or boxes of some packed samples by NaN or absurd values, which then reach the network."""
 
     def __init__(self, what, every=1):
         self.what = what
         self.every = every
 
     def transform(self, results):
-        number = results['img_id'] if 'img_id' in results else results['data_samples'].img_id
-        if int(number) % self.every:
+        sample = results['data_samples']
+        if int(sample.img_id) % self.every:
             return results
+        boxes = sample.gt_instances.bboxes
         if self.what == 'pixels':
             results['inputs'] = results['inputs'].float()
             results['inputs'][:, :5] = float('nan')
         elif self.what == 'no area':
-            results['gt_bboxes'][:, 2:] = results['gt_bboxes'][:, :2]
+            boxes[:, 2:] = boxes[:, :2]
         elif self.what == 'huge':
-            results['gt_bboxes'][:, 2:] = 1e9
+            boxes[:, 2:] = 1e9
         return results

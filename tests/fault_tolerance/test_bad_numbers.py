@@ -12,9 +12,8 @@ from tests.support import run_tool_in
 def poisoned(folder, shapes, what, every=1, kind='depthwise', more=''):
     """A config whose images, or those whose number ``every`` divides, have something wrong with them."""
     config = write_config(folder, kind, shapes, iterations=6)
-    place = 'len(pipeline)' if what == 'pixels' else '2'
     config.write_text(
-        config.read_text() + f'\npipeline.insert({place}, dict(type="Poison", what="{what}", every={every}))\n'
+        config.read_text() + f'\npipeline.append(dict(type="Poison", what="{what}", every={every}))\n'
         f'train_dataloader["collate_fn"] = dict(type="pseudo_collate")\n{more}'
     )
     return config

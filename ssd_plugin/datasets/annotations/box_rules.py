@@ -27,7 +27,7 @@ def unusable(boxes: np.ndarray, size: tuple[float, float] | np.ndarray | None = 
 
 
 def usable(boxes: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """Return which boxes have none of the reasons of :func:`unusable`, in one pass.
+    """Return which boxes are valid: none of the reasons of :func:`unusable` applies to them.
 
     Args:
         boxes: ``(N, 4)`` xyxy in pixels.

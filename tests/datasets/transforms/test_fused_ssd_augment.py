@@ -310,8 +310,11 @@ def test_ground_truth_that_would_not_follow_is_refused(name):
 
 
 @pytest.mark.parametrize('boxes', [[[5, 5, 5, 5]], [[-40, -30, -10, -5]], [[400, 300, 500, 400]]])
-def test_unusable_boxes_leave_image_and_boxes_finite(boxes):
+def test_unusable_boxes_are_dropped_and_a_usable_one_stays(boxes):
+    usable = [40, 30, 120, 90]
     for seed in range(30):
         np.random.seed(seed)
-        found = augment().transform(results(boxes))
-        assert found['img'].shape == (64, 96, 3) and np.isfinite(found['gt_bboxes'].tensor.numpy()).all()
+        # The whole image, so that the usable box is always shown.
+        found = augment(constraints=(None,)).transform(results([*boxes, usable]))
+        kept = found['gt_bboxes'].tensor.numpy()
+        assert found['img'].shape == (64, 96, 3) and kept.shape == (1, 4) and (kept[:, 2:] > kept[:, :2]).all()
