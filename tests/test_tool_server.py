@@ -111,7 +111,7 @@ def test_a_program_that_takes_too_long_is_killed_with_its_children(script, tmp_p
 def alive(pid: int) -> bool:
     try:
         return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it can end between opening and reading, too
         return False
 
 

@@ -15,6 +15,8 @@ SHOW_USAGES = """
 import json, os, runpy, sys
 import ssd_plugin
 import matplotlib.pyplot, mmdet.apis
+# What imports print is not the tools'.
+sys.stdout.flush()
 usages = {}
 for tool in sys.argv[1:]:
     reader, writer = os.pipe()
@@ -43,7 +45,7 @@ def test_each_tool_starts_and_shows_its_usage(tmp_path):
     command = [sys.executable, '-c', SHOW_USAGES, *map(str, TOOLS)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    usages = json.loads(result.stdout)
+    usages = json.loads(result.stdout.splitlines()[-1])
     for tool in TOOLS:
         status, usage = usages[str(tool)]
         assert status == 0 and usage.startswith(f'usage: {tool.name}'), (tool.name, result.stderr)
