@@ -76,9 +76,13 @@ class ForkedProgram:
 
 def main() -> None:
     address, *command = sys.argv[1:]
+    forwarded = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+    # The program may be ready, and be sent a signal, before the handlers are set.
+    signal.pthread_sigmask(signal.SIG_BLOCK, forwarded)
     program = ForkedProgram(address, command, os.getcwd(), os.environ, (0, 1, 2))
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+    for number in forwarded:
         signal.signal(number, lambda received, _: program.signal(received))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, forwarded)
     status = program.wait()
     if status < 0:
         # The parent sees the same signal.
