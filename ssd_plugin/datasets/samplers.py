@@ -5,6 +5,7 @@ the worker that makes it, nor on the number of workers, nor on earlier draws: tr
 stream.
 """
 
+import math
 import random
 from collections.abc import Iterator, Sequence, Sized
 from typing import Any, Protocol
@@ -63,8 +64,8 @@ class StreamSampler(Sampler[Draw]):
             position += self.world_size
 
     def __len__(self) -> int:
-        """Return the number of images."""
-        return self.size
+        """Return the number of images that a rank draws in an epoch."""
+        return math.ceil(self.size / self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Do nothing: each round of the stream has its own order. MMEngine calls this method of every sampler."""

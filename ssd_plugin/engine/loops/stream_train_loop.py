@@ -2,7 +2,8 @@
 
 import copy
 import logging
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 from mmdet.registry import DATASETS, LOOPS
 from mmengine.dist import get_rank, get_world_size
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from ssd_plugin.compat import endless_batches, shared_seed, update_val_interval
 from ssd_plugin.datasets.samplers import SeededDataset, StreamSampler, mixed_seed, seed_all
+from ssd_plugin.errors import UserError
 
 
 class StreamState(TypedDict):
@@ -41,23 +43,47 @@ class StreamTrainLoop(IterBasedTrainLoop):
     With another number of ranks or another batch size, the run continues at the same position of the stream but with
     other batches, and a warning is logged.
 
+    The length of the training is given in iterations or, so that it does not depend on the batch size, in epochs. An
+    epoch has ``len(dataloader)`` iterations, in which each image is drawn once on average: the rounds of the stream do
+    not start anew with an epoch. Schedules in epochs need ``convert_to_iter_based=True``.
+
     Args:
         runner: MMEngine's runner.
         dataloader: Config of the dataloader, with a ``StreamSampler``.
-        kwargs: As in ``IterBasedTrainLoop``: ``max_iters``, ``val_begin``, ``val_interval``, ``dynamic_intervals``.
+        max_iters: Number of iterations.
+        max_epochs: Number of epochs; with ``max_iters``, training ends at whichever is reached first.
+        val_begin: First iteration that is validated, or first epoch with ``max_epochs``.
+        val_interval: Iterations between validations, or epochs with ``max_epochs``; the last iteration is always
+            validated.
+        dynamic_intervals: Pairs of a milestone and the interval from it on, in the same unit.
 
     Raises:
         TypeError: The dataloader has another sampler.
+        UserError: There is neither ``max_iters`` nor ``max_epochs``.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_iters: int | None = None,
+        max_epochs: int | None = None,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         if isinstance(dataloader, dict):
             dataset = DATASETS.build(copy.deepcopy(dataloader['dataset']))
             # As in Runner.build_dataloader: MMEngine's datasets may be initialized lazily, those of PyTorch are not.
             if hasattr(dataset, 'full_init'):
                 dataset.full_init()
             dataloader = dict(dataloader, dataset=SeededDataset(dataset))
-        super().__init__(runner, dataloader, **kwargs)
+        limits = [limit for limit in (max_iters, max_epochs) if limit is not None]
+        if not limits:
+            raise UserError('train_cfg needs max_iters or max_epochs')
+        super().__init__(runner, dataloader, limits[0], val_begin, val_interval, dynamic_intervals)
+        if max_epochs is not None:
+            self._count_in_epochs(max_epochs, max_iters)
         self.sampler = self.dataloader.sampler
         if not isinstance(self.sampler, StreamSampler):
             raise TypeError(
@@ -67,6 +93,18 @@ class StreamTrainLoop(IterBasedTrainLoop):
         self._seed = 0
         # Iteration at which this run has entered the stream, and its position there.
         self._entry = (0, 0)
+
+    def _count_in_epochs(self, max_epochs: int, max_iters: int | None) -> None:
+        """Convert the options given in epochs to iterations."""
+        length = len(self.dataloader)
+        iterations = max_epochs * length
+        self._max_iters = iterations if max_iters is None else min(iterations, max_iters)
+        # The end of schedules that state none.
+        self._max_epochs = max_epochs
+        self.val_begin *= length
+        self.val_interval *= length
+        self.dynamic_milestones = [milestone * length for milestone in self.dynamic_milestones]
+        self.dynamic_intervals = [interval * length for interval in self.dynamic_intervals]
 
     def run(self) -> nn.Module:
         """Train to the end, from the iteration at which the runner was resumed, and return the model."""

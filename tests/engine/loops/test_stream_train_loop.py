@@ -6,6 +6,7 @@ from mmdet.registry import LOOPS
 from torch.utils.data import DataLoader
 
 from ssd_plugin.datasets.samplers import StreamSampler
+from ssd_plugin.errors import UserError
 
 
 class Numbers:
@@ -18,10 +19,10 @@ class Numbers:
         return int(index)
 
 
-def loop_over(sampler=None, **options):
-    loader = DataLoader(Numbers(), batch_size=2, sampler=sampler)
+def loop_over(sampler=None, batch_size=2, **options):
+    loader = DataLoader(Numbers(), batch_size=batch_size, sampler=sampler)
     return LOOPS.build(
-        dict(type='StreamTrainLoop', max_iters=5, **options),
+        dict(type='StreamTrainLoop', **(options or dict(max_iters=5))),
         default_args=dict(runner=SimpleNamespace(), dataloader=loader),
     )
 
@@ -39,3 +40,27 @@ def test_restarted_data_are_those_of_the_iteration():
     # A round of the stream has 5 batches.
     loop.restart_data(7)
     assert torch.equal(next(loop.dataloader_iterator), torch.tensor([4, 5]))
+
+
+@pytest.mark.parametrize('batch_size, length', [(1, 10), (3, 4), (4, 3), (10, 1), (16, 1)])
+def test_epochs_are_as_many_iterations_as_the_batch_size_needs(batch_size, length):
+    sampler = StreamSampler(range(10), seed=0)
+    loop = loop_over(sampler, batch_size, max_epochs=7, val_begin=2, val_interval=3, dynamic_intervals=[(6, 1)])
+    assert (loop.max_iters, loop.max_epochs) == (7 * length, 7)
+    assert (loop.val_begin, loop.val_interval) == (2 * length, 3 * length)
+    assert (loop.dynamic_milestones, loop.dynamic_intervals) == ([0, 6 * length], [3 * length, length])
+
+
+@pytest.mark.parametrize('limit, expected', [(8, 8), (28, 28), (100, 28)])
+def test_training_ends_at_the_first_limit(limit, expected):
+    assert loop_over(StreamSampler(range(10), seed=0), 3, max_epochs=7, max_iters=limit).max_iters == expected
+
+
+def test_a_loop_without_an_end_is_an_error():
+    with pytest.raises(UserError, match='max_iters or max_epochs'):
+        loop_over(StreamSampler(range(10), seed=0), val_interval=1)
+
+
+def test_an_epoch_of_a_rank_has_its_fraction_of_the_images(monkeypatch):
+    monkeypatch.setattr('ssd_plugin.datasets.samplers.get_dist_info', lambda: (1, 4))
+    assert len(StreamSampler(range(10))) == 3
