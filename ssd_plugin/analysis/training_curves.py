@@ -26,7 +26,7 @@ def read_log(work_dir: Path) -> list[Record]:
 
 
 def plot_curves(records: list[Record], path: Path) -> None:
-    """Plot losses, learning rate and validation metrics against the training steps.
+    """Plot training and validation losses, learning rate and validation metrics against the training steps.
 
     Args:
         records: Records of :func:`read_log`.
@@ -38,6 +38,8 @@ def plot_curves(records: list[Record], path: Path) -> None:
     losses, rate, metrics = figure.subplots(1, 3)
     for name in sorted({key for record in training for key in record if 'loss' in key}):
         losses.plot(*_series(training, name), label=name)
+    if any('val_loss' in record for record in validation):
+        losses.plot(*_series(validation, 'val_loss'), marker='o', color='black', label='val_loss')
     losses.set(title='loss', xlabel='step', yscale='log')
     rate.plot(*_series(training, 'lr'), color='tab:gray')
     rate.set(title='learning rate', xlabel='step')

@@ -1,5 +1,6 @@
-"""Extensions of MMEngine's runner: checkpointing, hooks, loops and optimizer wrappers."""
+"""Extensions of MMEngine's runner: checkpointing, hooks, logs, loops and optimizer wrappers."""
 
 from . import checkpointing, hooks, loops, optimizers
+from .exact_log_processor import ExactLogProcessor
 
-__all__ = ['checkpointing', 'hooks', 'loops', 'optimizers']
+__all__ = ['ExactLogProcessor', 'checkpointing', 'hooks', 'loops', 'optimizers']

@@ -14,7 +14,7 @@ def work_dir(tmp_path):
         '20260101_000000': [
             dict(loss=2.0, loss_cls=1.5, lr=0.1, step=1),
             dict(loss=1.0, loss_cls=0.75, lr=0.1, step=2),
-            {'coco/bbox_mAP': 0.25, 'step': 2},
+            {'coco/bbox_mAP': 0.25, 'loss_cls': 2.5, 'val_loss': 3.5, 'step': 2},
         ],
     }
     for name, records in runs.items():
@@ -36,7 +36,11 @@ def test_losses_rate_and_metrics_are_plotted_against_the_steps(work_dir, monkeyp
         {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axis.get_lines()}
         for axis in saved[0].axes
     ]
-    assert curves[0] == {'loss': ([1, 2, 3], [2.0, 1.0, 0.5]), 'loss_cls': ([1, 2], [1.5, 0.75])}
+    assert curves[0] == {
+        'loss': ([1, 2, 3], [2.0, 1.0, 0.5]),
+        'loss_cls': ([1, 2], [1.5, 0.75]),
+        'val_loss': ([2], [3.5]),
+    }
     assert list(curves[1].values()) == [([1, 2, 3], [0.1, 0.1, 0.1])]
     assert curves[2] == {'coco/bbox_mAP': ([2], [0.25])}
 
