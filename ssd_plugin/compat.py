@@ -492,6 +492,23 @@ def accumulation_steps(optim_wrapper: 'OptimWrapper | OptimWrapperDict') -> int:
     return 1 if isinstance(optim_wrapper, OptimWrapperDict) else optim_wrapper._accumulative_counts
 
 
+def restore_checkpoint(runner: 'Runner', path: str) -> dict[str, Any]:
+    """Load weights, and their moving average if there is one, as a resumed run does; return the checkpoint.
+
+    MMEngine's ``EMAHook`` (0.10.7, onedl 0.10.12) tells by a private attribute of the runner whether a checkpoint is
+    loaded to resume from, with the average beside the weights, or to start from, with one set of weights for both.
+
+    Args:
+        runner: MMEngine's runner, whose counters, optimizer and schedules do not change.
+        path: Path of the checkpoint.
+    """
+    resumed, runner._resume = runner._resume, True
+    try:
+        return runner.load_checkpoint(path)
+    finally:
+        runner._resume = resumed
+
+
 def save_checkpoint_now(hook: 'CheckpointHook', runner: 'Runner') -> None:
     """Save a checkpoint of the iteration or epoch that is ending, whatever the interval of the hook.
 

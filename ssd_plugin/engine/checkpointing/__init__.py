@@ -2,6 +2,7 @@
 
 from .atomic_backend import AtomicBackend
 from .preemption_hook import PreemptionHook
+from .return_to_best_hook import ReturnToBestHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 
-__all__ = ['AtomicBackend', 'PreemptionHook', 'WholeCheckpointHook']
+__all__ = ['AtomicBackend', 'PreemptionHook', 'ReturnToBestHook', 'WholeCheckpointHook']

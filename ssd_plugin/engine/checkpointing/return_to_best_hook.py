@@ -1,0 +1,105 @@
+"""Continue from the best checkpoint when the learning rate falls at a plateau."""
+
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+from ssd_plugin.compat import restore_checkpoint
+from ssd_plugin.engine.optimizers.pooled_optim_wrapper import PooledOptimWrapper
+from ssd_plugin.errors import UserError
+
+
+@HOOKS.register_module()
+class ReturnToBestHook(Hook):
+    """Return to the best weights so far whenever a validation lowers the learning rate.
+
+    The PyTorch tutorial trains so (github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, README of 2019,
+    "Remarks"): when the validation loss has stopped falling, it continues at a tenth of the learning rate from the best
+    checkpoint obtained so far, not from the most recent one.
+
+    Weights, their moving average if there is one, and the state of the optimizer (momentum) become those of the best
+    checkpoint, into which this hook has them saved. The reduced learning rate, the count of iterations and the position
+    in the training data stay. A resumed run equals an uninterrupted one. All ranks read the checkpoint, as in resuming,
+    so it must lie where all of them can.
+
+    The config needs a schedule with a plateau, such as ``ReduceOnPlateauLR``, and a checkpoint hook whose ``save_best``
+    is the metric that the schedule monitors.
+    """
+
+    # After the schedule has lowered the rate, the EMA has given the weights back, and the best checkpoint is saved.
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._rates: list[float] = []
+        self._in_training = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that the schedule and the checkpoint hook watch the same metric.
+
+        Raises:
+            UserError: They do not.
+        """
+        self._in_training = True
+        monitors = {s.monitor for s in runner.param_schedulers or [] if getattr(s, 'need_val_args', False)}
+        best = _checkpoint_hook(runner).save_best or []
+        if len(monitors) != 1 or list(monitors) != list(best):
+            raise UserError(
+                'ReturnToBestHook needs a param_scheduler with a plateau, such as ReduceOnPlateauLR, and the metric '
+                f'that it monitors as default_hooks.checkpoint.save_best; they are {sorted(monitors)} and {best}'
+            )
+
+    def after_train(self, runner: Runner) -> None:
+        """Stop watching."""
+        self._in_training = False
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Note the learning rates before the validation."""
+        if self._in_training:
+            self._rates = _rates(runner.optim_wrapper)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Load the best checkpoint if the validation has lowered the learning rate."""
+        if not self._in_training:
+            return
+        # Nothing but a plateau changes the rate during a validation.
+        if not any(new < old for new, old in zip(_rates(runner.optim_wrapper), self._rates)):
+            return
+        path = _checkpoint_hook(runner).best_ckpt_path
+        if path is None or not Path(path).is_file():
+            runner.logger.error(
+                f'The learning rate falls, but the best checkpoint ({path}) does not exist: training continues from '
+                'the current weights'
+            )
+            return
+        wrapper = runner.optim_wrapper
+        # The state of the optimizer contains the rates that it had.
+        settings = [{key: value for key, value in group.items() if key != 'params'} for group in wrapper.param_groups]
+        checkpoint = restore_checkpoint(runner, str(path))
+        wrapper.load_state_dict(checkpoint['optimizer'])
+        for group, values in zip(wrapper.param_groups, settings):
+            group.update(values)
+        # Gradients accumulated so far are those of the weights that are given up.
+        wrapper.zero_grad()
+        if isinstance(wrapper, PooledOptimWrapper):
+            wrapper.forget()
+        runner.logger.info(
+            f'The learning rate falls to {max(_rates(wrapper)):.3g}: training continues from the best weights, {path}'
+        )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Add the optimizer to the best checkpoint, which MMEngine saves without it."""
+        if self._in_training:
+            checkpoint.setdefault('optimizer', runner.optim_wrapper.state_dict())
+
+
+def _rates(wrapper: OptimWrapper) -> list[float]:
+    """Return the learning rate of each group of parameters."""
+    return [group['lr'] for group in wrapper.param_groups]
+
+
+def _checkpoint_hook(runner: Runner) -> CheckpointHook:
+    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
