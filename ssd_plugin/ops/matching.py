@@ -18,6 +18,8 @@ BLOCK_ON_CPU = 2**19
 BLOCK_ON_GPU = 2**24
 # Objects of an image compared at a time; their ranks are held in 8 bits.
 MOST_OBJECTS = 255
+# Which of several objects takes a prior that is the best one of all of them.
+CONTESTED = ('highest', 'last', 'next_best')
 
 
 def match_priors(
@@ -25,29 +27,38 @@ def match_priors(
     boxes: Tensor,
     valid: Tensor,
     iou_threshold: float = 0.5,
-    unique: bool = False,
+    contested: str = 'highest',
+    inclusive: bool = True,
     lengths: Sequence[int] | None = None,
 ) -> Tensor:
     """Match each object to its best prior, then every other prior to its best object if the IoU reaches a threshold.
 
-    First, every object takes the prior of highest IoU if that IoU is above 0; ties go to the lower index. If two
-    objects compete for a prior, the one with the higher IoU takes it. Then every other prior takes the object it
-    overlaps most if that IoU reaches ``iou_threshold``. Objects that overlap no prior stay unmatched: boxes without
-    area, outside the image, or with coordinates that are not finite.
+    First, every object takes the prior of highest IoU if that IoU is above 0; ties go to the lower index. If several
+    objects compete for a prior, ``contested`` decides. Then every other prior takes the object it overlaps most if that
+    IoU reaches ``iou_threshold``. Objects that overlap no prior stay unmatched: boxes without area, outside the image,
+    or with coordinates that are not finite.
 
     Args:
         priors: ``(P, 4)``, xyxy in pixels.
         boxes: ``(B, G, 4)`` ground truth, xyxy in pixels, padded.
         valid: ``(B, G)`` bool, false where padded.
         iou_threshold: IoU from which a prior is positive.
-        unique: Give an object that loses its best prior to another one its next best, as the bipartite step of the
-            original release does. Costs G passes over the IoUs.
+        contested: ``'highest'``: of the objects that compete for a prior, the one with the highest IoU takes it, and
+            ties go to the lower index; ``'last'``: the last one does; ``'next_best'``: as ``'highest'``, but the others
+            take their next best priors, as in the bipartite step of the original release, at the cost of G passes over
+            the IoUs.
+        inclusive: Whether an IoU equal to the threshold reaches it.
         lengths: Objects per image before the padding, if the host knows them: padding then costs nothing, so one image
             with many objects does not slow the others down.
 
     Returns:
         ``(B, P)`` int64: index of the object, or :data:`~ssd_plugin.ops.targets.BACKGROUND`.
+
+    Raises:
+        ValueError: ``contested`` is unknown.
     """
+    if contested not in CONTESTED:
+        raise ValueError(f'contested must be one of {CONTESTED}, got {contested!r}')
     valid = valid & boxes.isfinite().all(dim=-1)
     boxes = torch.where(valid.unsqueeze(-1), boxes, 0.0)
     batch, num_objects = boxes.shape[:2]
@@ -55,7 +66,12 @@ def match_priors(
     limit = _boxes_at_a_time(priors)
     matches = [
         _match_images(
-            priors, boxes[images, :most], iou_threshold, unique, max(limit // (images.stop - images.start), 1)
+            priors,
+            boxes[images, :most],
+            iou_threshold,
+            contested,
+            inclusive,
+            step=max(limit // (images.stop - images.start), 1),
         )
         for images, most in _blocks(lengths, limit)
     ]
@@ -73,7 +89,9 @@ def _blocks(lengths: Sequence[int], limit: int) -> Iterator[tuple[slice, int]]:
     yield slice(start, len(lengths)), most
 
 
-def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: bool, step: int) -> Tensor:
+def _match_images(
+    priors: Tensor, boxes: Tensor, iou_threshold: float, contested: str, inclusive: bool, step: int
+) -> Tensor:
     """Match as :func:`match_priors`, ``step`` objects at a time; boxes ``(B, G, 4)`` are zero where padded."""
     batch, num_objects = boxes.shape[:2]
     if num_objects == 0:
@@ -89,15 +107,16 @@ def _match_images(priors: Tensor, boxes: Tensor, iou_threshold: float, unique: b
         # Ties go to the lower index.
         best_object = torch.where(value > best_iou, index + block * step, best_object)
         best_iou = torch.maximum(value, best_iou)
-    matches = best_object.masked_fill_(best_iou < iou_threshold, BACKGROUND)
-    if unique:
+    below = best_iou < iou_threshold if inclusive else best_iou <= iou_threshold
+    matches = best_object.masked_fill_(below, BACKGROUND)
+    if contested == 'next_best':
         owner = _unique_owners(pairwise_iou(boxes, priors))
         return torch.where(owner < num_objects, owner, matches)
     value, prior = (torch.cat(parts, dim=1) for parts in zip(*best_priors))  # (B, G)
-    highest, owner = _owners(value, prior)
+    owner = _owners(value, prior, last=contested == 'last')
     # Objects that compete for a prior write the same owner, so the scatter is deterministic; those without overlap
     # change nothing.
-    return matches.scatter_(1, prior, torch.where(highest > 0, owner, matches.gather(1, prior)))
+    return matches.scatter_(1, prior, torch.where(owner >= 0, owner, matches.gather(1, prior)))
 
 
 # On a CPU, torch.max with indices is several times slower than amax. Both functions below find the maximum with amax
@@ -135,18 +154,25 @@ def _best_object(iou: Tensor) -> tuple[Tensor, Tensor]:
     return value, num_objects - best.long()
 
 
-def _owners(value: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the object that takes each object's best prior: the one of highest IoU; ties go to the lower index.
+def _owners(value: Tensor, prior: Tensor, last: bool) -> Tensor:
+    """Return the object that takes each object's best prior.
 
     Args:
         value: ``(B, G)`` highest IoU of each object.
         prior: ``(B, G)`` the prior of that IoU.
+        last: Take the last of the objects with the same best prior, instead of the one with the highest IoU, of which
+            ties go to the lower index.
 
     Returns:
-        Highest IoU among the rivals and index of the winner, both ``(B, G)``.
+        ``(B, G)`` index of the object, -1 where the best IoU is 0.
     """
     rivals = prior.unsqueeze(2) == prior.unsqueeze(1)  # (B, G, G)
-    return torch.where(rivals, value.unsqueeze(1), -1.0).max(dim=2)
+    overlaps = torch.where(rivals, value.unsqueeze(1), 0.0)
+    if last:
+        number = torch.arange(value.shape[1], device=value.device)
+        return torch.where(overlaps > 0, number, -1).amax(dim=2)
+    highest, owner = overlaps.max(dim=2)
+    return torch.where(highest > 0, owner, -1)
 
 
 def _unique_owners(iou: Tensor) -> Tensor:

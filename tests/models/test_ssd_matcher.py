@@ -29,3 +29,15 @@ def test_a_matched_prior_inside_a_crowd_stays_matched():
 def test_unknown_treatment_is_refused():
     with pytest.raises(ValueError, match='ignored'):
         TASK_UTILS.build(dict(type='SSDMatcher', ignored='drop'))
+
+
+def test_options_of_the_matching_reach_it():
+    # The second prior is the best one of all objects; the third has an IoU of exactly 0.8 with two of them.
+    matcher = TASK_UTILS.build(dict(type='SSDMatcher', iou_threshold=0.8, inclusive=False, contested='last'))
+    boxes = torch.tensor([[[20.0, 0.0, 30.0, 10.0], [21.0, 0.0, 31.0, 10.0], [20.0, 0.0, 28.0, 10.0]]])
+    truth = GroundTruth(boxes, torch.tensor([[0, 1, 2]]))
+    assert matcher(PRIORS, truth).object.tolist() == [[BACKGROUND, 2, BACKGROUND]]
+    matcher = TASK_UTILS.build(dict(type='SSDMatcher', iou_threshold=0.8))
+    assert matcher(PRIORS, truth).object.tolist() == [[BACKGROUND, 0, 0]]
+    with pytest.raises(ValueError, match='contested'):
+        TASK_UTILS.build(dict(type='SSDMatcher', contested='first'))

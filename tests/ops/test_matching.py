@@ -5,19 +5,19 @@ from hypothesis import strategies as st
 
 from ssd_plugin.ops import matching
 from ssd_plugin.ops.boxes import pairwise_iou
-from ssd_plugin.ops.matching import BACKGROUND, match_priors, priors_in_regions
+from ssd_plugin.ops.matching import BACKGROUND, CONTESTED, match_priors, priors_in_regions
 
 
-def match_one_by_one(priors, boxes, threshold, unique):
+def match_one_by_one(priors, boxes, threshold, contested='highest', inclusive=True):
     """The definition, one image and one object after another."""
     iou = pairwise_iou(boxes, priors)
     matches = [BACKGROUND] * len(priors)
     for p in range(len(priors)):
         best = max(range(len(boxes)), key=lambda g: (iou[g, p], -g), default=None)
-        if best is not None and iou[best, p] >= threshold:
+        if best is not None and (iou[best, p] > threshold or (inclusive and iou[best, p] == threshold)):
             matches[p] = best
     forced = {}
-    if unique:
+    if contested == 'next_best':
         left = {(g, p): float(iou[g, p]) for g in range(len(boxes)) for p in range(len(priors))}
         while left:
             (g, p), value = max(left.items(), key=lambda item: (item[1], -item[0][0], -item[0][1]))
@@ -28,7 +28,7 @@ def match_one_by_one(priors, boxes, threshold, unique):
     else:
         for g in range(len(boxes)):
             p = max(range(len(priors)), key=lambda p: (iou[g, p], -p))
-            if iou[g, p] > 0 and (p not in forced or iou[g, p] > iou[forced[p], p]):
+            if iou[g, p] > 0 and (p not in forced or contested == 'last' or iou[g, p] > iou[forced[p], p]):
                 forced[p] = g
     for p, g in forced.items():
         matches[p] = g
@@ -64,23 +64,31 @@ def pad(images):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(boxes_strategy, min_size=1, max_size=3), st.booleans(), st.sampled_from([0.3, 0.5]))
-def test_batch_equals_the_definition_ties_included(images, unique, threshold):
+@given(
+    st.lists(boxes_strategy, min_size=1, max_size=3),
+    st.sampled_from(CONTESTED),
+    st.sampled_from([0.3, 0.5]),
+    st.booleans(),
+)
+def test_batch_equals_the_definition_ties_included(images, contested, threshold, inclusive):
     boxes, valid = pad(images)
-    found = match_priors(grid, boxes, valid, threshold, unique)
-    expected = [match_one_by_one(grid, torch.tensor(image).reshape(-1, 4), threshold, unique) for image in images]
+    found = match_priors(grid, boxes, valid, threshold, contested, inclusive)
+    expected = [
+        match_one_by_one(grid, torch.tensor(image).reshape(-1, 4), threshold, contested, inclusive) for image in images
+    ]
     assert found.tolist() == expected
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(boxes_strategy, min_size=1, max_size=4), st.booleans(), st.sampled_from([1, 60, 200]))
-def test_blocks_of_any_size_and_known_lengths_give_the_same(images, unique, block):
+@given(st.lists(boxes_strategy, min_size=1, max_size=4), st.sampled_from(CONTESTED), st.sampled_from([1, 60, 200]))
+def test_blocks_of_any_size_and_known_lengths_give_the_same(images, contested, block):
     boxes, valid = pad(images)
-    expected = match_priors(grid, boxes, valid, 0.5, unique)
+    lengths = [len(image) for image in images]
+    expected = match_priors(grid, boxes, valid, 0.5, contested)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, 'BLOCK_ON_CPU', block)
-        assert torch.equal(match_priors(grid, boxes, valid, 0.5, unique), expected)
-        assert torch.equal(match_priors(grid, boxes, valid, 0.5, unique, [len(image) for image in images]), expected)
+        assert torch.equal(match_priors(grid, boxes, valid, 0.5, contested), expected)
+        assert torch.equal(match_priors(grid, boxes, valid, 0.5, contested, lengths=lengths), expected)
         inside = priors_in_regions(grid, boxes, valid)
     assert torch.equal(priors_in_regions(grid, boxes, valid), inside)
 
@@ -89,6 +97,27 @@ def test_a_prior_that_is_best_for_two_objects_goes_to_the_closer_one():
     priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]])
     boxes, valid = pad([[[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 6.0, 6.0]]])
     assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND]]
+
+
+def test_the_last_object_can_take_a_prior_that_is_best_for_two():
+    priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]])
+    # Behind both, an object that overlaps nothing, whose best prior is the first one, with an IoU of 0.
+    boxes, valid = pad([[[0.0, 0.0, 6.0, 6.0], [0.0, 0.0, 4.0, 4.0], [900.0, 900.0, 910.0, 910.0]]])
+    assert match_priors(priors, boxes, valid, contested='last').tolist() == [[1, BACKGROUND]]
+    assert match_priors(priors, boxes, valid).tolist() == [[0, BACKGROUND]]
+
+
+def test_an_iou_equal_to_the_threshold_can_be_too_low():
+    priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 5.0]])
+    boxes, valid = pad([[[0.0, 0.0, 10.0, 5.0]]])
+    assert match_priors(priors, boxes, valid, 0.5).tolist() == [[0, 0]]
+    assert match_priors(priors, boxes, valid, 0.5, inclusive=False).tolist() == [[BACKGROUND, 0]]
+
+
+def test_an_unknown_rule_for_contested_priors_is_an_error():
+    boxes, valid = pad([[[0.0, 0.0, 10.0, 5.0]]])
+    with pytest.raises(ValueError, match="contested must be one of .*got 'first'"):
+        match_priors(grid, boxes, valid, contested='first')
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,7 +139,7 @@ def test_an_image_with_more_objects_than_are_compared_at_a_time():
     boxes = torch.rand(1, 600, 4) * 40
     boxes[..., 2:] = boxes[..., :2] + 10
     valid = torch.ones(1, 600, dtype=torch.bool)
-    assert match_priors(grid, boxes, valid).tolist() == [match_one_by_one(grid, boxes[0], 0.5, False)]
+    assert match_priors(grid, boxes, valid).tolist() == [match_one_by_one(grid, boxes[0], 0.5)]
 
 
 def test_padding_does_not_take_the_first_prior():
@@ -120,21 +149,21 @@ def test_padding_does_not_take_the_first_prior():
     assert match_priors(priors, boxes, valid).tolist() == [[1, BACKGROUND], [BACKGROUND, BACKGROUND]]
 
 
-def test_unique_gives_the_other_its_next_best():
+def test_the_other_object_can_take_its_next_best():
     priors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 20.0, 20.0]])
     boxes, valid = pad([[[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 6.0, 6.0]]])
-    assert match_priors(priors, boxes, valid, unique=True).tolist() == [[1, 0]]
+    assert match_priors(priors, boxes, valid, contested='next_best').tolist() == [[1, 0]]
 
 
-@pytest.mark.parametrize('unique', [False, True])
-def test_image_without_objects_is_background(unique):
+@pytest.mark.parametrize('contested', CONTESTED)
+def test_image_without_objects_is_background(contested):
     boxes, valid = torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.bool)
-    assert (match_priors(grid, boxes, valid, unique=unique) == BACKGROUND).all()
+    assert (match_priors(grid, boxes, valid, contested=contested) == BACKGROUND).all()
     boxes, valid = pad([[[0.0, 0.0, 10.0, 10.0]], []])
-    assert (match_priors(grid, boxes, valid, unique=unique)[1] == BACKGROUND).all()
+    assert (match_priors(grid, boxes, valid, contested=contested)[1] == BACKGROUND).all()
 
 
-@pytest.mark.parametrize('unique', [False, True])
+@pytest.mark.parametrize('contested', CONTESTED)
 @pytest.mark.parametrize(
     'bad',
     [
@@ -145,10 +174,10 @@ def test_image_without_objects_is_background(unique):
         [900.0, 900.0, 950.0, 950.0],
     ],
 )
-def test_unusable_box_is_never_matched_and_changes_no_other_match(bad, unique):
+def test_unusable_box_is_never_matched_and_changes_no_other_match(bad, contested):
     boxes, valid = pad([[bad, [0.0, 0.0, 10.0, 10.0]]])
-    found = match_priors(grid, boxes, valid, unique=unique)
-    alone = match_priors(grid, boxes[:, 1:], valid[:, 1:], unique=unique)
+    found = match_priors(grid, boxes, valid, contested=contested)
+    alone = match_priors(grid, boxes[:, 1:], valid[:, 1:], contested=contested)
     torch.testing.assert_close(found, torch.where(alone >= 0, alone + 1, alone))
 
 

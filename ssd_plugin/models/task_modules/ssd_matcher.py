@@ -5,7 +5,7 @@ from typing import Literal
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
-from ssd_plugin.ops.matching import match_priors
+from ssd_plugin.ops.matching import CONTESTED, match_priors
 from ssd_plugin.ops.targets import GroundTruth, PriorMatches, exclude_ignored
 
 from .matcher import Matcher
@@ -17,10 +17,15 @@ class SSDMatcher(Matcher):
 
     Args:
         iou_threshold: IoU from which a prior is positive.
-        unique: Give an object that loses its best prior to another one its next best; see
-            :func:`ssd_plugin.ops.matching.match_priors`.
+        inclusive: Whether a prior whose IoU equals the threshold is positive.
+        contested: Which object takes a prior that is the best one of several: the one with the ``'highest'`` IoU, the
+            ``'last'`` one, or, with ``'next_best'``, the one with the highest IoU while the others take their next best
+            priors; see :func:`ssd_plugin.ops.matching.match_priors`. docs/recipes.md says who does what.
         ignored: Treatment of objects with an ignore flag; see :class:`Matcher`.
         ignored_iof: See :class:`Matcher`.
+
+    Raises:
+        ValueError: ``contested`` or ``ignored`` is unknown.
     """
 
     gives = PriorMatches
@@ -28,18 +33,30 @@ class SSDMatcher(Matcher):
     def __init__(
         self,
         iou_threshold: float = 0.5,
-        unique: bool = False,
+        inclusive: bool = True,
+        contested: Literal['highest', 'last', 'next_best'] = 'highest',
         ignored: Literal['match', 'exclude', 'background'] = 'exclude',
         ignored_iof: float = 0.5,
     ) -> None:
         super().__init__(iou_threshold, ignored, ignored_iof)
-        self.unique = unique
+        if contested not in CONTESTED:
+            raise ValueError(f'contested must be one of {CONTESTED}, got {contested!r}')
+        self.inclusive = inclusive
+        self.contested = contested
 
     def __call__(self, priors: Tensor, ground_truth: GroundTruth) -> PriorMatches:
         """Match priors ``(P, 4)``, xyxy in pixels, to one object each at most."""
         objects = self.objects(ground_truth)
         matches = PriorMatches(
-            match_priors(priors, ground_truth.boxes, objects, self.iou_threshold, self.unique, ground_truth.lengths)
+            match_priors(
+                priors,
+                ground_truth.boxes,
+                objects,
+                self.iou_threshold,
+                self.contested,
+                self.inclusive,
+                ground_truth.lengths,
+            )
         )
         excluded = self.excluded(priors, ground_truth)
         return matches if excluded is None else exclude_ignored(matches, excluded)
