@@ -27,11 +27,13 @@ class LossSums(NamedTuple):
         cls: Cross-entropy over positives and mined negatives.
         bbox: Box errors over positives.
         num_positives: Number of positives, int64.
+        num_counted: Number of positives and mined negatives, int64.
     """
 
     cls: Tensor
     bbox: Tensor
     num_positives: Tensor
+    num_counted: Tensor
 
 
 def multibox_loss(
@@ -74,7 +76,7 @@ def multibox_loss(
 
     loss_cls = torch.where(counted, losses, 0.0).sum()
     loss_bbox = box_loss_sum(predictions, predictions.deltas(), targets.deltas, positive, box_loss, beta)
-    return LossSums(loss_cls, loss_bbox, num_positive.sum())
+    return LossSums(loss_cls, loss_bbox, num_positive.sum(), counted.sum())
 
 
 def cross_entropy(maps: Sequence[Tensor], outputs: Tensor, num_outputs: int) -> Tensor:

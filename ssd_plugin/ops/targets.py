@@ -56,6 +56,7 @@ class PairMatches(NamedTuple):
         prior: ``(K,)`` int64, index of the prior.
         valid: ``(K,)`` bool, false for padding.
         excluded: ``(B, P)`` bool, priors excluded from negative mining; ``None`` for none.
+        dropped: Number of pairs for which there was no room, int64 scalar; ``None`` if there always is.
     """
 
     image: Tensor
@@ -63,6 +64,7 @@ class PairMatches(NamedTuple):
     prior: Tensor
     valid: Tensor
     excluded: Tensor | None = None
+    dropped: Tensor | None = None
 
 
 class PriorTargets(NamedTuple):

@@ -468,7 +468,8 @@ def test_normalizer_is_the_mean_over_ranks(monkeypatch):
 
 
 def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
-    cfg = Config.fromfile(CONFIGS / 'recipes/ssd300_manytomany_coco.py').model.bbox_head
+    cfg = Config.fromfile(CONFIGS / 'ssd300_coco.py').model.bbox_head
+    cfg.update(matcher=dict(type='ManyToManyMatcher'), loss_multibox=dict(type='ManyToManyLoss'))
     head = MODELS.build(cfg)
     priors = torch.cat(head.prior_generator.grid_priors(head.prior_generator.featmap_sizes, device='cpu'))
     chosen = priors[5000]
@@ -491,6 +492,56 @@ def test_many_to_many_matching_trains_priors_for_each_of_their_objects():
     gradients = torch.cat([m.grad[0].view(-1, 81, *m.shape[-2:]).permute(2, 3, 0, 1).reshape(-1, 81) for m in cls_maps])
     # Both classes are wanted of the prior that serves both.
     assert gradients[5000, 3] < 0 and gradients[5000, 7] < 0 and gradients[5000, 5] > 0
+
+
+def many_to_many_losses(**options):
+    torch.manual_seed(0)
+    head = build_head(matcher=dict(type='ManyToManyMatcher'), loss_multibox=dict(type='ManyToManyLoss', **options))
+    return head, head.loss_by_feat(*head(features()), ground_truth(*OBJECTS), metas())
+
+
+def test_losses_over_pairs_can_be_plain_sums():
+    (_, divided), (_, sums) = many_to_many_losses(), many_to_many_losses(reduction='sum')
+    assert sums['num_pairs'] == divided['num_positives'] > 1 and 'num_positives' not in sums
+    for name in ('loss_cls', 'loss_no_match', 'loss_bbox'):
+        torch.testing.assert_close(sums[name], divided[name] * sums['num_pairs'])
+
+
+def test_pairs_without_room_are_counted_over_the_run():
+    torch.manual_seed(0)
+    head = build_head(
+        matcher=dict(type='ManyToManyMatcher', pairs_per_prior=1e-9), loss_multibox=dict(type='ManyToManyLoss')
+    )
+    for count in (1, 2):
+        losses = head.loss_by_feat(*head(features()), ground_truth(*OBJECTS), metas())
+        all_pairs = many_to_many_losses()[1]['num_positives']
+        assert losses['num_positives'] == 1 and head.loss_multibox.dropped_pairs == count * (all_pairs - 1) > 0
+    assert 'loss_multibox.dropped_pairs' not in head.state_dict()
+
+
+def test_losses_can_be_means_over_priors_and_coordinates():
+    torch.manual_seed(0)
+    head, feats = build_head(), features()
+    mean = build_head(loss_multibox=dict(type='MultiBoxLoss', reduction='mean'))
+    mean.load_state_dict(head.state_dict())
+    divided, means = (each.loss_by_feat(*each(feats), ground_truth(*OBJECTS), metas()) for each in (head, mean))
+    # Three negatives for each positive, four coordinates of each box.
+    for name in ('loss_cls', 'loss_bbox'):
+        torch.testing.assert_close(means[name], divided[name] / 4)
+    assert means['num_positives'] == divided['num_positives']
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(type='MultiBoxLoss', reduction='sum'), "reduction must be 'positives' or 'mean', got 'sum'"),
+        (dict(type='ManyToManyLoss', reduction='mean'), "reduction must be 'positives' or 'sum', got 'mean'"),
+        (dict(type='ManyToManyLoss', no_match='none'), 'no_match must be one of'),
+    ],
+)
+def test_unknown_options_of_losses_are_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(options)
 
 
 @pytest.mark.parametrize('quality', [False, True])

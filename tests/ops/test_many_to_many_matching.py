@@ -52,7 +52,10 @@ def test_pairs_are_those_of_a_plain_search(seed, batch, objects):
     ]
     found = match_pairs(priors, boxes, valid, 0.3)
     assert listed(found) == expected[: len(found.valid)] and len(found.valid) == batch * 30 * min(objects, 2)
-    assert listed(match_pairs(priors, boxes, valid, 0.3, capacity=2)) == expected[:2]
+    assert found.dropped == len(expected) - len(listed(found))
+    # Room for two pairs in all.
+    found = match_pairs(priors, boxes, valid, 0.3, pairs_per_prior=2 / (30 * batch))
+    assert listed(found) == expected[:2] and found.dropped == max(len(expected) - 2, 0)
 
 
 @settings(max_examples=50, deadline=None)
@@ -61,3 +64,9 @@ def test_fixed_size_nonzero_gives_nonzero_and_padding(mask, capacity):
     mask = torch.tensor(mask)
     expected = mask.nonzero().flatten().tolist()[:capacity]
     assert fixed_size_nonzero(mask, capacity).tolist() == expected + [-1] * (capacity - len(expected))
+
+
+def test_there_is_never_more_room_than_pairs_can_take():
+    boxes, valid = random_boxes(2, 3), torch.ones(2, 3, dtype=torch.bool)
+    pairs = match_pairs(random_boxes(5), boxes, valid, 0.0, pairs_per_prior=100)
+    assert len(pairs.valid) == 2 * 3 * 5 and pairs.dropped == 0

@@ -29,6 +29,12 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
         negatives_if_empty: Negatives mined from an image without positives.
         box_loss: ``'smooth_l1'``, ``'iou'``, ``'giou'``, ``'diou'`` or ``'ciou'``; see
             :mod:`ssd_plugin.ops.box_losses`.
+        reduction: ``'positives'``, division of both losses by N, or ``'mean'``, the means over the priors that the
+            classification loss counts (positives and mined negatives) and over the coordinates of the matched boxes,
+            each a quarter of the former with three negatives per positive.
+
+    Raises:
+        ValueError: An option is unknown.
     """
 
     takes = PriorTargets
@@ -41,9 +47,12 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
         mining: str = 'background',
         negatives_if_empty: int = 0,
         box_loss: str = 'smooth_l1',
+        reduction: Literal['positives', 'mean'] = 'positives',
     ) -> None:
         super().__init__(alpha)
         check_kind(box_loss)
+        if reduction not in ('positives', 'mean'):
+            raise ValueError(f"reduction must be 'positives' or 'mean', got {reduction!r}")
         if mining not in MINING:
             raise ValueError(f'mining must be one of {MINING}, got {mining!r}')
         self.neg_pos_ratio = neg_pos_ratio
@@ -51,6 +60,7 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
         self.mining = mining
         self.negatives_if_empty = negatives_if_empty
         self.box_loss = box_loss
+        self.reduction = reduction
 
     def forward(self, predictions: Predictions, targets: PriorTargets) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_bbox``, ``loss_alpha`` if alpha is learned, and ``num_positives``; scalars."""
@@ -63,4 +73,5 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
             self.negatives_if_empty,
             self.box_loss,
         )
-        return self.normalized(sums.num_positives, sums.bbox, loss_cls=sums.cls)
+        num_counted = sums.num_counted if self.reduction == 'mean' else None
+        return self.normalized(sums.num_positives, sums.bbox, num_counted, loss_cls=sums.cls)

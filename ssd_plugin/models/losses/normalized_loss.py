@@ -1,6 +1,6 @@
 """Base of the losses: division by the number of positives, and the weight of the localization loss."""
 
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from mmdet.utils import reduce_mean
@@ -43,24 +43,43 @@ class NormalizedLoss(nn.Module, Generic[Targets]):
         """Return the losses by name, and ``num_positives``."""
         raise NotImplementedError
 
-    def normalized(self, num_positives: Tensor, bbox: Tensor, **others: Tensor) -> dict[str, Tensor]:
+    def normalized(
+        self, num_positives: Tensor, bbox: Tensor, num_counted: Tensor | None = None, **others: Tensor
+    ) -> dict[str, Tensor]:
         """Return losses from sums.
 
         Args:
             num_positives: Positives of this rank, scalar.
             bbox: Localization loss, scalar.
+            num_counted: Priors of this rank that ``others`` are sums over, scalar. With it, the losses are means over
+                priors and over coordinates; without it, all are divided by N.
             others: Other losses by name, scalars.
 
         Returns:
-            ``others`` and ``loss_bbox`` divided by N, ``loss_alpha`` if alpha is learned, and ``num_positives``, which
+            ``others`` and ``loss_bbox``, normalized, ``loss_alpha`` if alpha is learned, and ``num_positives``, which
             is N.
         """
         mean_positives = reduce_mean(num_positives.float())
         normalizer = mean_positives.clamp(min=1.0)
-        losses = {name: value / normalizer for name, value in others.items()}
-        if self.log_alpha is None:
-            losses['loss_bbox'] = self.alpha * bbox / normalizer
+        if num_counted is None:
+            losses = {name: value / normalizer for name, value in others.items()}
         else:
-            losses['loss_bbox'] = self.log_alpha.exp() * bbox / normalizer
-            losses['loss_alpha'] = -self.log_alpha * (mean_positives > 0).to(bbox)
-        return {**losses, 'num_positives': mean_positives}
+            mean_counted = reduce_mean(num_counted.float()).clamp(min=1.0)
+            losses = {name: value / mean_counted for name, value in others.items()}
+            normalizer = 4 * normalizer
+        weighted = self.weighted(bbox, normalizer, mean_positives)
+        return {**losses, **weighted, 'num_positives': mean_positives}
+
+    def weighted(self, bbox: Tensor, normalizer: Tensor, num_positives: Tensor) -> dict[str, Tensor]:
+        """Return ``loss_bbox``, weighted with alpha, and ``loss_alpha`` if alpha is learned.
+
+        Args:
+            bbox: Localization loss, scalar.
+            normalizer: Its divisor, scalar.
+            num_positives: Number of positives, scalar; without any, alpha does not change.
+        """
+        weight: Any = self.alpha if self.log_alpha is None else self.log_alpha.exp()
+        losses = dict(loss_bbox=weight * bbox / normalizer)
+        if self.log_alpha is not None:
+            losses['loss_alpha'] = -self.log_alpha * (num_positives > 0).to(bbox)
+        return losses
