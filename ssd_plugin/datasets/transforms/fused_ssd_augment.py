@@ -14,9 +14,9 @@ from ssd_plugin.datasets.annotations.box_rules import usable
 
 from .image_decoding import reduction
 from .instance_fields import keep_instances
-from .photometric_distortion import distort
+from .photometric_distortion import check_distortion, distort
 from .random_source import RandomSource
-from .window_choice import CONSTRAINTS, crop, zoom_out
+from .window_choice import CONSTRAINTS, check_crop, crop, zoom_out
 from .window_sampling import EMPTY, Part, area, fit, frame, move, snap
 
 INTERPOLATIONS = dict(
@@ -35,11 +35,14 @@ class FusedSSDAugment(BaseTransform):
     """Zoom-out, IoU-constrained crop, resize, flip and photometric distortion as in the original release.
 
     Replaces ``Expand``, ``MinIoURandomCrop``, ``Resize``, ``RandomFlip`` and ``PhotoMetricDistortion``, with the
-    distributions of the original release (SSD paper, sections 2.2 and 3.6).
+    distributions of the original release (SSD paper, sections 2.2 and 3.6). Options select those of the PyTorch SSD
+    tutorial (sgrvinod/a-PyTorch-Tutorial-to-Object-Detection, ``utils.py``): ``crop_sampling='sides'``,
+    ``color_jitter='torchvision'``, ``brightness=(0.5, 1.5)`` and ``hue=18 / 255 * 360``.
 
     The window that the result shows is chosen by the boxes alone, and moved by less than a pixel so that it starts and
     ends on whole pixels. The network's input is then sampled from the original image once. Photometric distortion runs
-    before or after resizing, whichever touches fewer pixels; pixels outside the original image keep the ``fill`` color.
+    before or after resizing, whichever touches fewer pixels, and sees only the part that is shown; pixels outside the
+    original image keep the ``fill`` color.
     After ``LoadEncodedImage``, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where the result needs no more.
 
     An object is kept if the window contains its center. It is clipped at the window's border, and every per-instance
@@ -52,13 +55,23 @@ class FusedSSDAugment(BaseTransform):
         zoom_out_ratio: Range of the ratio of the window's sides to the image's.
         constraints: Constraints of the crop, equally likely: the lowest IoU with an object, 0 for any patch, ``None``
             for no crop.
-        crop_scale: Range of the square root of the patch's area as a fraction of the window's.
-        crop_aspect: Range of the patch's aspect ratio, with both sides as fractions of the window's.
+        crop_scale: Range of the patch's size as a fraction of the window's: of the square root of the area
+            (``'area'``), or of each side (``'sides'``).
+        crop_aspect: Range of the patch's aspect ratio: of its sides as fractions of the window's (``'area'``), or of
+            its sides in pixels, without the ends of the range (``'sides'``).
         crop_tries: Number of patches drawn for a constraint.
+        crop_sampling: ``'area'`` draws area and aspect ratio, each within its range. ``'sides'`` draws the sides in
+            whole pixels independently of each other; a patch outside ``crop_aspect`` is a try that failed. The window
+            shown then has exactly the sides drawn, unless the image is zoomed out or decoded at reduced resolution:
+            snapping to pixels changes the sides by up to about a percent, which may exceed the ranges by as much.
         flip_prob: Probability of a flip, or of each direction.
         flip_direction: ``'horizontal'``, ``'vertical'``, ``'diagonal'`` (both), or a list with one for each
             probability.
-        brightness: Largest shift, in levels.
+        color_jitter: How colors change, each of brightness, contrast, saturation and hue with probability 1/2.
+            ``'release'`` shifts brightness first, and multiplies levels (contrast) before or after the saturation of
+            HSV. ``'torchvision'`` makes torchvision's adjustments in random order. Its contrast keeps the mean gray
+            level, here that of the part shown; the tutorial distorts the whole image before it crops.
+        brightness: Largest shift, in levels (``'release'``), or range of the factor (``'torchvision'``).
         contrast: Range of the factor.
         saturation: Range of the factor.
         hue: Largest rotation, in degrees.
@@ -80,9 +93,11 @@ class FusedSSDAugment(BaseTransform):
         crop_scale: tuple[float, float] = (0.3, 1.0),
         crop_aspect: tuple[float, float] = (0.5, 2.0),
         crop_tries: int = 50,
+        crop_sampling: str = 'area',
         flip_prob: float | Sequence[float] = 0.5,
         flip_direction: str | Sequence[str] = 'horizontal',
-        brightness: float = 32.0,
+        color_jitter: str = 'release',
+        brightness: float | tuple[float, float] = 32.0,
         contrast: tuple[float, float] = (0.5, 1.5),
         saturation: tuple[float, float] = (0.5, 1.5),
         hue: float = 18.0,
@@ -103,16 +118,24 @@ class FusedSSDAugment(BaseTransform):
                 f'flip_direction must be one or several of {", ".join(FLIPS)}, and flip_prob their probabilities, '
                 f'whose sum is at most 1; got {flip_direction!r} and {flip_prob!r}'
             )
+        check_crop(crop_sampling, crop_scale, crop_aspect)
+        check_distortion(color_jitter, brightness, contrast, saturation, hue)
         self.scale = (scale[0], scale[1])
         # OpenCV's images are BGR, in whole levels.
         self.fill = tuple(round(level) for level in reversed(fill))
         self.zoom_out_prob = zoom_out_prob
         self.zoom_out_ratio = zoom_out_ratio
         self.crop_options: dict[str, Any] = dict(
-            constraints=tuple(constraints), scale_range=crop_scale, aspect_range=crop_aspect, tries=crop_tries
+            constraints=tuple(constraints),
+            scale_range=crop_scale,
+            aspect_range=crop_aspect,
+            tries=crop_tries,
+            sampling=crop_sampling,
         )
         self.flips = dict(zip(directions, probs))
-        self.colors: dict[str, Any] = dict(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+        self.colors: dict[str, Any] = dict(
+            method=color_jitter, brightness=brightness, contrast=contrast, saturation=saturation, hue=hue
+        )
         self.interpolations = [INTERPOLATIONS[name] for name in names]
         self.reduced_decoding = reduced_decoding
 

@@ -3,10 +3,13 @@
 Both end in one window (x1, y1, x2, y2) in pixels of the original image, which may extend beyond it.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from .option_ranges import is_range
+from .patch_sampling import SAMPLINGS
 from .random_source import RandomSource
 
 # Constraints on the patch: the lowest IoU with an object, 0 for any patch, None for no crop.
@@ -39,6 +42,7 @@ def crop(
     aspect_range: tuple[float, float],
     tries: int,
     random: RandomSource,
+    sampling: str = 'area',
 ) -> np.ndarray:
     """Choose a patch of a window that meets a random constraint.
 
@@ -46,17 +50,15 @@ def crop(
     taken. It must contain the center of an object, and its IoU with an object must reach the constraint. If no
     candidate qualifies, another constraint is drawn. Without objects the result is the window itself.
 
-    A patch has the sides ``s sqrt(a)`` and ``s / sqrt(a)``, as fractions of the window's. ``s`` is drawn from
-    ``scale_range``, and ``a`` from the part of ``aspect_range`` with which the patch fits, between s^2 and 1 / s^2.
-
     Args:
         window: (x1, y1, x2, y2).
         boxes: ``(N, 4)`` objects, in the same coordinates.
         constraints: Lowest IoU of each constraint, 0 for any patch, ``None`` for the whole window.
-        scale_range: Range of the square root of the patch's area as a fraction of the window's.
-        aspect_range: Range of the patch's aspect ratio, with both sides as fractions of the window's.
+        scale_range: Range of the patch's size as a fraction of the window's, as ``sampling`` understands it.
+        aspect_range: Range of the patch's aspect ratio, likewise.
         tries: Number of candidate patches drawn for a constraint.
         random: Source of random numbers.
+        sampling: ``'area'`` (:func:`area_patches`) or ``'sides'`` (:func:`side_patches`).
 
     Returns:
         (x1, y1, x2, y2).
@@ -76,7 +78,8 @@ def crop(
             return window
         if least > highest:
             continue
-        x, y, width, height = _patches(scale_range, aspect_range, random.random_sample((4, tries, 1)))
+        drawn = random.random_sample((4, tries, 1))
+        x, y, width, height = SAMPLINGS[sampling](sides, scale_range, aspect_range, drawn)
         good = ((np.abs(center_x - x) < width) & (np.abs(center_y - y) < height)).any(axis=1)
         if least > 0:
             # Shapes (tries, N).
@@ -85,8 +88,8 @@ def crop(
             shared = np.maximum(shared_x, 0) * np.maximum(shared_y, 0)
             # IoU >= least, without the division.
             good &= (shared * ((1 + least) / least) >= 4 * width * height + areas).any(axis=1)
-        first = good.argmax()
-        if good[first]:
+        if good.any():
+            first = good.argmax()
             # Center and half the sides.
             cx, cy, w, h = (float(values[first, 0]) for values in (x, y, width, height))
             fractions = np.array([[cx - w, cy - h], [cx + w, cy + h]])
@@ -94,20 +97,17 @@ def crop(
     return window
 
 
-def _patches(
-    scale_range: tuple[float, float], aspect_range: tuple[float, float], drawn: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return center x, center y, half the width and half the height of patches, as fractions of the window.
+def check_crop(sampling: str, scale_range: Sequence[float], aspect_range: Sequence[float]) -> None:
+    """Check the options of :func:`crop`.
 
-    Args:
-        scale_range: As in :func:`crop`.
-        aspect_range: As in :func:`crop`.
-        drawn: ``(4, ...)`` random numbers in [0, 1), four for each patch.
+    Raises:
+        ValueError: One is out of its range.
     """
-    scale = scale_range[0] + (scale_range[1] - scale_range[0]) * drawn[0]
-    square = scale * scale
-    narrowest = np.maximum(aspect_range[0], square)
-    widest = np.maximum(np.minimum(aspect_range[1], 1 / square), narrowest)
-    root = np.sqrt(narrowest + (widest - narrowest) * drawn[1])
-    width, height = np.minimum(scale * root, 1) / 2, np.minimum(scale / root, 1) / 2
-    return width + drawn[2] * (1 - 2 * width), height + drawn[3] * (1 - 2 * height), width, height
+    if sampling not in SAMPLINGS:
+        raise ValueError(f'crop_sampling must be one of {", ".join(SAMPLINGS)}, got {sampling!r}')
+    if not is_range(scale_range, 0, 1) or scale_range[0] == 0:
+        raise ValueError(f'crop_scale must be two increasing fractions above 0 and up to 1, got {scale_range!r}')
+    if not is_range(aspect_range, 0, math.inf) or aspect_range[0] == 0:
+        raise ValueError(f'crop_aspect must be two increasing numbers above 0, got {aspect_range!r}')
+    if sampling == 'sides' and aspect_range[0] == aspect_range[1]:
+        raise ValueError(f"crop_aspect must differ at its ends with crop_sampling='sides', got {aspect_range!r}")
