@@ -10,11 +10,17 @@ from ssd_plugin.configs import read_config
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
 
-@pytest.fixture
-def dataset(shapes):
+@pytest.fixture(
+    params=[
+        dict(brightness=32.0),
+        dict(crop_sampling='sides', color_jitter='torchvision', brightness=(0.5, 1.5), hue=25.4),
+    ],
+    ids=['release', 'tutorial'],
+)
+def dataset(shapes, request):
     cfg = read_config(CONFIG, dict(data_root=str(shapes)))
     cfg.train_dataloader.dataset.augment.update(
-        zoom_out_prob=1.0, zoom_out_ratio=(2, 3), constraints=(0.0,), brightness=32.0
+        zoom_out_prob=1.0, zoom_out_ratio=(2, 3), constraints=(0.0,), **request.param
     )
     return DATASETS.build(cfg.train_dataloader.dataset)
 

@@ -9,7 +9,7 @@ import pytest
 from mmdet.registry import TRANSFORMS
 from scipy.stats import chi2_contingency, ks_2samp
 
-from ssd_plugin.datasets.transforms.photometric_distortion import distort
+from ssd_plugin.datasets.transforms.photometric_distortion import NO_DISTORTION, distort
 
 DRAWS = 20000
 WIDTH, HEIGHT = 640, 480
@@ -46,21 +46,41 @@ def plain_zoom(zoom):
     return -left, -top, zoom * WIDTH - left, zoom * HEIGHT - top
 
 
-def plain_window():
+def plain_area_patch(x1, y1, x2, y2):
+    scale = random.uniform(0.3, 1)
+    aspect = random.uniform(max(0.5, scale**2), min(2, 1 / scale**2))
+    w, h = scale * math.sqrt(aspect) * (x2 - x1), scale / math.sqrt(aspect) * (y2 - y1)
+    x, y = random.uniform(x1, x2 - w), random.uniform(y1, y2 - h)
+    return x, y, x + w, y + h
+
+
+def plain_side_patch(x1, y1, x2, y2):
+    """Return a patch in whole pixels of the window, or ``None`` for a try that failed."""
+    width, height = int(x2 - x1), int(y2 - y1)
+    w, h = int(random.uniform(0.3, 1) * width), int(random.uniform(0.3, 1) * height)
+    if not 0.5 < h / w < 2:
+        return None
+    x, y = x1 + random.randint(0, width - w), y1 + random.randint(0, height - h)
+    return x, y, x + w, y + h
+
+
+PLAIN_PATCHES = dict(area=plain_area_patch, sides=plain_side_patch)
+
+
+def plain_window(sampling):
     window = plain_zoom(random.uniform(1, 4)) if random.random() < 0.5 else (0, 0, WIDTH, HEIGHT)
-    width, height = window[2] - window[0], window[3] - window[1]
     while True:
         constraint = random.choice([0.1, 0.3, 0.5, 0.7, 0.9, 'any', 'no crop'])
         if constraint == 'no crop':
             return window
         for _ in range(50):
-            scale = random.uniform(0.3, 1)
-            aspect = random.uniform(max(0.5, scale**2), min(2, 1 / scale**2))
-            w, h = scale * math.sqrt(aspect) * width, scale / math.sqrt(aspect) * height
-            x, y = window[0] + random.uniform(0, width - w), window[1] + random.uniform(0, height - h)
-            patch = x, y, x + w, y + h
+            patch = PLAIN_PATCHES[sampling](*window)
             least = 0 if constraint == 'any' else constraint
-            if any(has_center(patch, box) for box in BOXES) and max(iou(patch, box) for box in BOXES) >= least:
+            if (
+                patch is not None
+                and any(has_center(patch, box) for box in BOXES)
+                and max(iou(patch, box) for box in BOXES) >= least
+            ):
                 return patch
 
 
@@ -95,44 +115,85 @@ def seeded():
     random.seed(1)
 
 
-def augment(**options):
-    return TRANSFORMS.build(dict(type='FusedSSDAugment', scale=(300, 300), **options))
+def augment(scale=(300, 300), **options):
+    return TRANSFORMS.build(dict(type='FusedSSDAugment', scale=scale, **options))
+
+
+def measured(windows):
+    """Measure what windows show of an image with ``BOXES``."""
+    boxes = np.array(BOXES, dtype=float)
+    x1, y1, x2, y2 = windows.T
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    keep = ((centers > windows[:, None, :2]) & (centers < windows[:, None, 2:])).all(axis=2)
+    sides = np.minimum(windows[:, None, 2:], boxes[:, 2:]) - np.maximum(windows[:, None, :2], boxes[:, :2])
+    sizes = np.sqrt(np.prod(sides, axis=2) / ((x2 - x1) * (y2 - y1))[:, None], where=keep, out=np.zeros(keep.shape))
+    overlaps = np.array([max(iou(window, box) for box in BOXES) for window in windows.tolist()])
+    return dict(
+        scale=np.sqrt((x2 - x1) * (y2 - y1) / (WIDTH * HEIGHT)),
+        width=(x2 - x1) / WIDTH,
+        height=(y2 - y1) / HEIGHT,
+        aspect=(x2 - x1) / (y2 - y1) * HEIGHT / WIDTH,
+        x=(x1 + x2) / 2,
+        y=(y1 + y2) / 2,
+        sizes=sizes[keep],
+        kept=keep.sum(axis=1),
+        # Which of the constraints it meets, and whether it is the image.
+        constraint=np.digitize(overlaps, [0.1, 0.3, 0.5, 0.7, 0.9]),
+        uncropped=(windows == [0, 0, WIDTH, HEIGHT]).all(axis=1),
+    )
 
 
 @pytest.mark.slow
-def test_windows_and_kept_boxes_have_the_documented_distribution():
-    transform = augment()
+@pytest.mark.parametrize('sampling, other', [('area', 'sides'), ('sides', 'area')])
+def test_windows_and_kept_boxes_have_the_documented_distribution(sampling, other):
     boxes = np.array(BOXES, dtype=float)
-    ours = np.array([transform._choose_window(WIDTH, HEIGHT, boxes, np.random) for _ in range(DRAWS)])
-    plain = np.array([plain_window() for _ in range(DRAWS)])
-    measured = []
-    for windows in (ours, plain):
-        x1, y1, x2, y2 = windows.T
-        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-        keep = ((centers > windows[:, None, :2]) & (centers < windows[:, None, 2:])).all(axis=2)
-        sides = np.minimum(windows[:, None, 2:], boxes[:, 2:]) - np.maximum(windows[:, None, :2], boxes[:, :2])
-        sizes = np.sqrt(np.prod(sides, axis=2) / ((x2 - x1) * (y2 - y1))[:, None], where=keep, out=np.zeros(keep.shape))
-        measured.append(
-            dict(
-                scale=np.sqrt((x2 - x1) * (y2 - y1) / (WIDTH * HEIGHT)),
-                aspect=(x2 - x1) / (y2 - y1) * HEIGHT / WIDTH,
-                x=(x1 + x2) / 2,
-                y=(y1 + y2) / 2,
-                kept=keep.sum(axis=1),
-                sizes=sizes[keep],
-            )
-        )
-    for name in ('scale', 'aspect', 'x', 'y', 'sizes'):
-        assert agree(measured[0][name], measured[1][name]), name
-    assert equally_often(measured[0]['kept'], measured[1]['kept'])
-    # The test is sensitive: sides drawn independently of each other have another distribution.
-    assert not agree(measured[0]['aspect'], independent_aspects())
+    ours, theirs = (
+        measured(np.array([transform._choose_window(WIDTH, HEIGHT, boxes, np.random) for _ in range(DRAWS)]))
+        for transform in (augment(crop_sampling=sampling), augment(crop_sampling=other))
+    )
+    plain = measured(np.array([plain_window(sampling) for _ in range(DRAWS)]))
+    for name in ('scale', 'width', 'height', 'aspect', 'x', 'y', 'sizes'):
+        assert agree(ours[name], plain[name]), name
+    for name in ('kept', 'constraint', 'uncropped'):
+        assert equally_often(ours[name], plain[name]), name
+    # The test is sensitive: it tells the two samplings from each other.
+    for name in ('scale', 'width', 'height', 'aspect'):
+        assert not agree(theirs[name], plain[name]), name
 
 
-def independent_aspects():
-    sides = np.random.uniform(0.3, 1, (DRAWS, 2))
-    aspects = sides[:, 0] / sides[:, 1]
-    return np.where(np.random.rand(DRAWS) < 1 / 7, 1, np.clip(aspects, 0.5, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize('width, height', [(640, 480), (333, 500), (301, 301)])
+def test_sides_and_aspect_ratios_keep_to_their_ranges(width, height):
+    """Exactly, without zooming out: the sides are whole pixels, so that snapping does not change them."""
+    boxes = np.array(BOXES) * ([width / WIDTH, height / HEIGHT] * 2)
+    transform = augment(scale=(8, 8), crop_sampling='sides', zoom_out_prob=0.0, **NO_DISTORTION)
+    image = np.zeros((height, width, 3), np.uint8)
+    windows = np.array([transform.transform(dict(img=image, gt_bboxes=boxes))['window'] for _ in range(DRAWS)])
+    sides = windows[:, 2:] - windows[:, :2]
+    whole = (sides == [width, height]).all(axis=1)
+    aspect = (sides[:, 0] / sides[:, 1])[~whole]
+    assert (sides >= 0.3 * np.array([width, height])).all() and 0.5 < aspect.min() < 0.51 and 1.98 < aspect.max() < 2
+    assert (windows.round() == windows).all() and (windows >= 0).all() and (windows[:, 2:] <= [width, height]).all()
+    assert 1 / 8 < whole.mean() < 1 / 5
+
+
+@pytest.mark.parametrize('width, height', [(640, 480), (300, 300)])
+def test_patches_of_a_zoomed_out_image_keep_to_their_ranges(width, height):
+    boxes = np.array(BOXES) * ([width / WIDTH, height / HEIGHT] * 2)
+    transform = augment(
+        crop_sampling='sides', zoom_out_prob=1.0, zoom_out_ratio=(2.5, 2.5), constraints=(0.0, 0.1, 0.3)
+    )
+    chosen, shown = [], []
+    for seed in range(2000):
+        np.random.seed(seed)
+        chosen.append(transform._choose_window(width, height, boxes, np.random))
+        np.random.seed(seed)
+        shown.append(transform.transform(dict(img=np.zeros((height, width, 3), np.uint8), gt_bboxes=boxes))['window'])
+    chosen, shown = (np.array(windows)[:, 2:] - np.array(windows)[:, :2] for windows in (chosen, shown))
+    aspect = chosen[:, 0] / chosen[:, 1]
+    assert (chosen >= 0.3 * 2.5 * np.array([width, height])).all() and aspect.min() > 0.5 and aspect.max() < 2
+    # Snapping to pixels of the result changes the sides by about a percent.
+    assert np.quantile(np.abs(shown / chosen - 1), 0.99) < 0.015
 
 
 def test_zoom_has_the_documented_distribution():

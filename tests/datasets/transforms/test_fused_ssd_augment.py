@@ -1,3 +1,5 @@
+import copy
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 from ssd_plugin.datasets.transforms.image_decoding import reduction
 from ssd_plugin.datasets.transforms.load_encoded_image import EncodedImage
-from ssd_plugin.datasets.transforms.photometric_distortion import distort
+from ssd_plugin.datasets.transforms.photometric_distortion import NO_DISTORTION, distort
 from ssd_plugin.datasets.transforms.window_choice import crop, zoom_out
 from ssd_plugin.datasets.transforms.window_sampling import EMPTY, fit, frame, move, snap
 
@@ -223,30 +225,37 @@ def test_the_same_seed_gives_the_same_image():
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), least=st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7]))
-def test_patches_meet_their_constraint(seed, least):
+@given(
+    seed=st.integers(0, 10**6),
+    least=st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7]),
+    sampling=st.sampled_from(['area', 'sides']),
+)
+def test_patches_meet_their_constraint(seed, least, sampling):
     random = np.random.RandomState(seed)
     window = zoom_out(160, 120, (1.0, 2.0), random)
     boxes = np.array([[20.0, 30.0, 120.0, 110.0]])
-    patch = crop(window, boxes, (least, None), (0.3, 1.0), (0.5, 2.0), 50, random)
+    patch = crop(window, boxes, (least, None), (0.3, 1.0), (0.5, 2.0), 50, random, sampling)
     if (patch == window).all():
         return
     size, sides = patch[2:] - patch[:2], window[2:] - window[:2]
     assert (patch[:2] >= window[:2] - 1e-9).all() and (patch[2:] <= window[2:] + 1e-9).all()
     fraction = size / sides
-    assert np.sqrt(fraction.prod()) + 1e-9 >= 0.3 and 0.5 - 1e-9 <= fraction[0] / fraction[1] <= 2 + 1e-9
+    smallest = np.sqrt(fraction.prod()) if sampling == 'area' else fraction.min()
+    aspect = np.divide(*(fraction if sampling == 'area' else size))
+    assert smallest + 1e-9 >= 0.3 and 0.5 - 1e-9 <= aspect <= 2 + 1e-9
     shared = np.prod(np.maximum(np.minimum(patch[2:], boxes[0, 2:]) - np.maximum(patch[:2], boxes[0, :2]), 0))
     assert shared / (np.prod(size) + 8000 - shared) >= least - 1e-9
     assert (patch[:2] < [70, 70]).all() and (patch[2:] > [70, 70]).all()
 
 
-def test_constraints_are_equally_likely():
+@pytest.mark.parametrize('sampling', ['area', 'sides'])
+def test_constraints_are_equally_likely(sampling):
     random = np.random.RandomState(0)
     boxes = np.array([[40.0, 30.0, 120.0, 90.0]])
     window = np.array([0.0, 0.0, 160.0, 120.0])
     whole = np.mean(
         [
-            (crop(window, boxes, (None, 0.0, 0.1, 0.3), (0.3, 1.0), (0.5, 2.0), 50, random) == window).all()
+            (crop(window, boxes, (None, 0.0, 0.1, 0.3), (0.3, 1.0), (0.5, 2.0), 50, random, sampling) == window).all()
             for _ in range(2000)
         ]
     )
@@ -296,11 +305,52 @@ def test_each_color_change_has_its_documented_effect():
         (dict(constraints=()), 'constraints'),
         (dict(flip_direction='around'), 'around'),
         (dict(flip_prob=[0.5, 0.6], flip_direction=['horizontal', 'vertical']), 'at most 1'),
+        (dict(crop_sampling='corners'), 'crop_sampling must be one of area, sides'),
+        (dict(crop_scale=(0.0, 1.0)), 'crop_scale'),
+        (dict(crop_scale=(0.3, 1.1)), 'crop_scale'),
+        (dict(crop_scale=0.3), 'crop_scale'),
+        (dict(crop_aspect=(2.0, 0.5)), 'crop_aspect'),
+        (dict(crop_aspect=(1.0, 1.0), crop_sampling='sides'), 'crop_aspect'),
+        (dict(color_jitter='shuffled'), 'color_jitter must be one of release, torchvision'),
+        (dict(color_jitter='torchvision'), r'brightness must be the range .*got 32.0'),
+        (dict(color_jitter='torchvision', brightness=(-0.5, 1.5)), 'brightness'),
+        (dict(brightness=(0.5, 1.5)), r"color_jitter='torchvision'"),
+        (dict(brightness=-1.0), 'brightness'),
+        (dict(contrast=(1.5, 0.5)), 'contrast'),
+        (dict(saturation=(1.0,)), 'saturation'),
+        (dict(hue=190.0), 'hue'),
+        (dict(hue=-1.0), 'hue'),
     ],
 )
 def test_invalid_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         augment(**options)
+
+
+TUTORIAL = dict(crop_sampling='sides', color_jitter='torchvision', brightness=[0.5, 1.5], hue=18 / 255 * 360)
+
+
+def test_the_options_of_the_tutorial_are_named_in_the_text():
+    text = repr(augment(**TUTORIAL))
+    assert "'sampling': 'sides'" in text and "'method': 'torchvision'" in text and "'brightness': [0.5, 1.5]" in text
+
+
+def test_without_distortion_the_tutorial_shows_the_same_window():
+    """The window does not depend on the colors, and neither does what the sheet of stages shows."""
+    transform = augment(**TUTORIAL)
+    plain = copy.copy(transform)
+    plain.colors = NO_DISTORTION
+    colored = 0
+    image = random_image()
+    for seed in range(20):
+        found = []
+        for step in (transform, plain):
+            np.random.seed(seed)
+            found.append(step.transform(dict(results(), img=image.copy())))
+        assert found[0]['window'] == found[1]['window']
+        assert torch.equal(found[0]['gt_bboxes'].tensor, found[1]['gt_bboxes'].tensor)
+        colored += (found[0]['img'] != found[1]['img']).any()
+    assert colored > 10
 
 
 @pytest.mark.parametrize('name', ['gt_masks', 'gt_seg_map', 'gt_keypoints'])

@@ -78,6 +78,19 @@ def test_the_point_of_division_is_uniform_in_its_range():
     assert min(seams) in (16, 17) and max(seams) in (47, 48) and abs(np.mean(seams) - 32) < 2
 
 
+def test_each_quarter_is_distorted_on_its_own():
+    augment = dict(PLAIN, crop_sampling='sides', color_jitter='torchvision', brightness=(0.5, 0.5))
+    transform = TRANSFORMS.build(dict(type='MosaicSSDAugment', augment=augment))
+    np.random.seed(0)
+    darkened = set()
+    for _ in range(100):
+        found = transform(four())['img']
+        corners = found[[0, 0, -1, -1], [0, -1, 0, -1]]
+        darkened.add(tuple((corners.max(axis=1) == 125).tolist()))
+        assert set(corners.max(axis=1).tolist()) <= {125, 250}
+    assert len(darkened) == 16
+
+
 def test_without_a_mosaic_one_image_is_augmented_alone():
     transform = TRANSFORMS.build(dict(type='MosaicSSDAugment', augment=PLAIN))
     plain = TRANSFORMS.build(PLAIN)(image(COLORS[0]))
