@@ -2,6 +2,7 @@
 
 from .depthwise_backbone import DepthwiseBackbone, MobileNetV1
 from .ssd_vgg16 import SSDVGG16, DecimatedVGG16Init
+from .timm_init import TimmInit
 from .torchvision_mobilenet import TorchvisionMobileNet
 
-__all__ = ['SSDVGG16', 'DecimatedVGG16Init', 'DepthwiseBackbone', 'MobileNetV1', 'TorchvisionMobileNet']
+__all__ = ['SSDVGG16', 'DecimatedVGG16Init', 'DepthwiseBackbone', 'MobileNetV1', 'TimmInit', 'TorchvisionMobileNet']
