@@ -1,4 +1,6 @@
 # The depthwise detector at 320x240 on VOC2007+2012, from scratch. Batch norm allows a learning rate ten times as high.
+# Scales are 0.1 and then 0.2 to 0.9, as in the SSD paper; recipes/ssd_depthwise_notes_voc.py has those of the notes on
+# the ultra-light detector.
 _base_ = [
     './_base_/models/ssd_depthwise.py',
     './_base_/pipelines/ssd320x240.py',

@@ -1,12 +1,17 @@
-# The same as ssd300_tutorial_voc.py, on the lists that the tutorial's create_data_lists.py writes into data_root:
-# TRAIN_images.json, TRAIN_objects.json, TEST_images.json, TEST_objects.json and label_map.json. Relative image paths in
-# the lists lie below data_prefix.img of each dataset.
+# The same as ssd300_tutorial_voc.py, on the lists that the tutorial's create_data_lists.py or
+# tools/prepare_data.py lists VOC2007 VOC2012 --out data/tutorial writes: TRAIN_images.json, TRAIN_objects.json,
+# TEST_images.json, TEST_objects.json and label_map.json. Relative image paths in the lists lie below data_prefix.img of
+# each dataset.
 _base_ = './ssd300_tutorial_voc.py'
 data_root = 'data/tutorial/'
 __lists = dict(_delete_=True, type='JsonListsDataset', data_root=data_root)
 train_dataloader = dict(
     dataset=dict(
-        ann_file='TRAIN_images.json', filter_cfg=dict(filter_empty_gt=True), pipeline=_base_.train_pipeline, **__lists
+        ann_file='TRAIN_images.json',
+        filter_cfg=dict(filter_empty_gt=True),
+        pipeline=_base_.train_pipeline,
+        augment=_base_.train_dataloader.dataset.augment,
+        **__lists,
     )
 )
 val_dataloader = dict(
