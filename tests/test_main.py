@@ -26,6 +26,7 @@ TOOLS = {
     'plot_log',
     'prepare_data',
     'replay_batch',
+    'show_priors',
     'slurm_train',
     'test',
     'train',
