@@ -110,7 +110,8 @@ def draw_objects(
         show_image(axis, image, priors.input_size)
         axis.set(xlim=(x - side / 2, x + side / 2), ylim=(y + side / 2, y - side / 2))
         handles = []
-        for number, pair in enumerate(pairs.tolist()):
+        # The best prior last, above the others.
+        for number, pair in reversed(list(enumerate(pairs.tolist()))):
             level, row, column, _ = places[pair].tolist()
             color = _color(number)
             line = _draw_pair(axis, matches, pair, boxes[pair].tolist(), color)
@@ -124,7 +125,7 @@ def draw_objects(
         more = len(handles) - MOST_LISTED
         rest = [_sample(False, f'and {more} more', linestyle='')] if more > 0 else []
         axis.legend(
-            handles=[*handles[:MOST_LISTED], *rest],
+            handles=[*handles[::-1][:MOST_LISTED], *rest],
             loc='upper center',
             bbox_to_anchor=(0.5, 0),
             fontsize=9,

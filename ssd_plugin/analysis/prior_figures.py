@@ -71,6 +71,8 @@ def draw_priors(
 ) -> Figure:
     """Draw the cells of feature maps over an image, and the priors of some cells, one panel per level.
 
+    Objects of the image are dotted.
+
     Args:
         priors: Priors of a config.
         image: Image at the size of its input.
@@ -92,6 +94,9 @@ def draw_priors(
     for axis, index, level, level_cells in zip(axes, levels, chosen, cells):
         show_image(axis, image, priors.input_size)
         _draw_grid(axis, level, priors.input_size)
+        for box in () if image.objects is None else image.objects.boxes.tolist():
+            outline(axis, box, edgecolor='white', linewidth=2.4)
+            outline(axis, box, edgecolor='black', linewidth=1.2, linestyle=':')
         for cell in level_cells:
             _draw_cell(axis, level, cell, unclipped and priors.clip is not None)
         (height, width), per_cell = level.featmap_size, len(level.sizes)
@@ -186,7 +191,7 @@ def _draw_cell(axis: Axes, level: LevelPriors, cell: Cell, unclipped: bool) -> N
     """Draw the priors of a cell, and mark the cell and its center."""
     (x, y), center = level.step, level.center(cell)
     corner = (center[0] - x / 2, center[1] - y / 2)
-    axis.add_patch(Rectangle(corner, x, y, facecolor='gold', alpha=0.45, linewidth=0))
+    axis.add_patch(Rectangle(corner, x, y, facecolor='gold', alpha=0.35, linewidth=0))
     for index, (used, whole) in enumerate(zip(level.used[cell].tolist(), level.unclipped[cell].tolist())):
         outline(axis, used, edgecolor=_color(index), linewidth=1.8)
         if unclipped and used != whole:

@@ -135,7 +135,8 @@ def test_a_chosen_object_has_a_panel_with_all_its_priors_and_ious(matched):
     one, none = figure.axes[:2]
     number = int((matches.object == 0).sum())
     assert one.get_title() == f'object 0: RBC, 40x40 (black)\n{number} priors'
-    assert boxes_of(one)[-1] == (132, 100, 172, 140) and len(boxes_of(one)) == number + 1
+    # The object itself, above its best prior, which is equal to it.
+    assert boxes_of(one)[-2:] == [(132, 100, 172, 140)] * 2 and len(boxes_of(one)) == number + 1
     assert one.get_legend().get_texts()[0].get_text() == 'IoU 1.00: level 1, cell 7,9, 40x40'
     assert none.get_title() == 'object 2: WBC, 0x10 (black)\nno prior: it overlaps none'
 
@@ -146,6 +147,13 @@ def test_a_long_legend_is_cut(matched, monkeypatch):
     number = int((matches.object == 0).sum())
     texts = match_figures.draw_objects(priors, image, matches, [0]).axes[0].get_legend().get_texts()
     assert [text.get_text() for text in texts][2:] == [f'and {number - 2} more'] and number > 2
+
+
+def test_objects_are_dotted_beside_the_priors_of_a_cell(matched):
+    priors, image, _ = matched
+    axis = prior_figures.draw_priors(priors, image, [3], [[(0, 0)]]).axes[0]
+    dotted = [patch for patch in axis.patches if patch.get_linestyle() == ':']
+    assert [patch.get_xy() for patch in dotted] == [tuple(box[:2]) for box in image.objects.boxes.tolist()]
 
 
 @pytest.mark.parametrize('chosen, message', [((4,), '--match 4: the image has objects 0 to 3'), ((-1,), '--match -1')])
