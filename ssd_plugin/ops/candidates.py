@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .levels import at_least_float32
+from .output_layout import OutputLayout
 from .predictions import Predictions
 
 # Fraction of the priors up to which they are gathered one by one.
@@ -114,32 +115,46 @@ class DenseSource(NamedTuple):
         return Candidates(image, score, pair % num_classes, pair // num_classes).sorted()
 
 
-def candidate_source(predictions: Predictions, score_threshold: float) -> CandidateSource:
+def candidate_source(
+    predictions: Predictions, score_threshold: float, best_class_only: bool = False
+) -> CandidateSource:
     """Return the cheaper of the two sources for these predictions.
 
     Args:
         predictions: Raw outputs of the network.
         score_threshold: Lowest score of a candidate.
+        best_class_only: Whether a prior gives a candidate for its highest output only, and none if that is the
+            background.
     """
     layout = predictions.layout
-    likely = likely_priors(predictions, score_threshold)
+    likely = likely_priors(predictions, score_threshold, best_class_only)
     if likely is None:
-        return DenseSource(layout.confidences(predictions.logits()), score_threshold)
+        return DenseSource(_scores(layout, predictions.logits(), best_class_only), score_threshold)
     image, prior, logits = likely
-    scores = layout.confidences(logits)
+    scores = _scores(layout, logits, best_class_only)
     row, label = (scores >= score_threshold).nonzero(as_tuple=True)
     return SparseSource(Candidates(image[row], scores[row, label], label, prior[row]).sorted())
 
 
-def likely_priors(predictions: Predictions, score_threshold: float) -> tuple[Tensor, Tensor, Tensor] | None:
+def _scores(layout: OutputLayout, logits: Tensor, best_class_only: bool) -> Tensor:
+    """Return the confidences ``(..., C)`` of logits ``(..., K)``, -inf for what is not the best class if asked."""
+    scores = layout.confidences(logits)
+    return scores.masked_fill(~layout.best_classes(logits), -math.inf) if best_class_only else scores
+
+
+def likely_priors(
+    predictions: Predictions, score_threshold: float, best_class_only: bool = False
+) -> tuple[Tensor, Tensor, Tensor] | None:
     """Select the priors that can have a class with the score, by a bound that needs no softmax.
 
     A class of confidence t leaves at most 1 - t to the background, so its logit exceeds the background's by at least
-    log(t / (1 - t)). A sigmoid is the softmax beside a background whose logit is 0.
+    log(t / (1 - t)). A sigmoid is the softmax beside a background whose logit is 0. A class that is the highest output
+    of its prior exceeds the background at any t.
 
     Args:
         predictions: Raw outputs of the network.
         score_threshold: t.
+        best_class_only: As for :func:`candidate_source`.
 
     Returns:
         Image ``(N,)``, prior ``(N,)`` and logits ``(N, K)``; ``None`` if they are more than :data:`SPARSE_FRACTION` of
@@ -150,6 +165,8 @@ def likely_priors(predictions: Predictions, score_threshold: float) -> tuple[Ten
     # Lowered by the rounding error of the sums.
     least = math.log(score_threshold / max(1 - score_threshold, 1e-6)) - 1e-3
     layout = predictions.layout
+    if best_class_only and layout.background is not None:
+        least = max(least, 0.0)
 
     def passes(outputs: Tensor, dim: int) -> Tensor:
         best = outputs.movedim(dim, 0)[layout.foreground_outputs].amax(dim=0)

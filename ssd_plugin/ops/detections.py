@@ -34,6 +34,8 @@ class DetectionSettings(NamedTuple):
         max_per_image: Number of detections kept in an image, the best; below 0 for all.
         min_box_size: Size in pixels that width and height of a box must exceed; below 0 for all boxes.
         clip: Whether boxes are clipped at the border of the image.
+        best_class_only: Whether a prior gives a candidate for its highest output only, and none if that is the
+            background, in place of one for each class whose score reaches the threshold.
     """
 
     score_threshold: float = 0.0
@@ -42,6 +44,7 @@ class DetectionSettings(NamedTuple):
     max_per_image: int = -1
     min_box_size: float = -1
     clip: bool = True
+    best_class_only: bool = False
 
 
 class Detections(NamedTuple):
@@ -72,7 +75,7 @@ def detect(predictions: Predictions, image_sizes: Tensor, settings: DetectionSet
     Returns:
         B :class:`Detections`.
     """
-    source = candidate_source(predictions, settings.score_threshold)
+    source = candidate_source(predictions, settings.score_threshold, settings.best_class_only)
     num_pairs = len(predictions.priors) * predictions.layout.num_classes
     return detect_from(source, predictions, image_sizes, settings, num_pairs)
 

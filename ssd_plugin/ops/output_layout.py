@@ -122,8 +122,32 @@ class OutputLayout:
         Returns:
             ``(..., C)`` in the order of the labels.
         """
-        scores = logits.sigmoid() if self.background is None else logits.softmax(dim=-1)
+        return self._of_classes(logits.sigmoid() if self.background is None else logits.softmax(dim=-1))
+
+    def best_classes(self, logits: Tensor) -> Tensor:
+        """Return which class, if any, is the highest output of its prior.
+
+        Ties go to the background, then to the lower output. Without an output for the background, as with sigmoids,
+        there is always a highest class.
+
+        Args:
+            logits: ``(..., K)`` scores before the softmax or sigmoid.
+
+        Returns:
+            ``(..., C)`` bool in the order of the labels: one true value per prior, or none where the background or an
+            unused output is the highest.
+        """
+        highest, index = logits[..., self.foreground_outputs].max(dim=-1, keepdim=True)
+        wins = torch.ones_like(index, dtype=torch.bool)
+        if self.background is not None:
+            background = self.background_output
+            wins = highest > logits[..., background : background + 1]
+        first = int(self.background == 'first')
+        return self._of_classes(torch.zeros_like(logits, dtype=torch.bool).scatter(-1, index + first, wins))
+
+    def _of_classes(self, values: Tensor) -> Tensor:
+        """Return the values ``(..., C)`` of the classes among those of all outputs, ``(..., K)``."""
         classes: Sequence[int] | slice = self.class_outputs
         if not self.unused:
             classes = self.foreground_outputs  # a view instead of a copy
-        return scores[..., classes]
+        return values[..., classes]

@@ -275,6 +275,23 @@ def test_test_cfg_bounds_scores_numbers_and_sizes():
     assert len(all_of_them[0]) == 80 * 3
 
 
+@pytest.mark.parametrize('options', [dict(), dict(background='first'), FOCAL])
+def test_best_class_only_gives_each_prior_at_most_once(options):
+    head, feats = build_head(**options), [5 * f for f in features()]
+    outputs = head(feats)
+    first, both = (
+        head.predict_by_feat(*outputs, metas(), ConfigDict(score_thr=0.0, **cfg), with_nms=False)[0]
+        for cfg in (dict(best_class_only=True), dict())
+    )
+    num_outputs = head.layout.num_outputs
+    logits = torch.cat([m.permute(0, 2, 3, 1).reshape(2, -1, num_outputs) for m in outputs[0]], dim=1)[0]
+    best = logits.argmax(dim=1) - int(options.get('background') == 'first')
+    # The background is -1 or 3.
+    expected = best[(best >= 0) & (best < 3)]
+    assert first.labels.bincount(minlength=3).tolist() == expected.bincount(minlength=3).tolist()
+    assert 0 < len(first) < len(both) == 80 * 3
+
+
 def test_other_suppression_is_refused_by_name():
     head = build_head(test_cfg=ConfigDict(nms=dict(type='soft_nms')))
     with pytest.raises(ValueError, match='soft_nms'):

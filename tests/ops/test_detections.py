@@ -94,11 +94,11 @@ def predictions_of_two_levels(logits, boxes, layout, channels_last):
     return Predictions(maps_of(logits, channels_last), maps_of(boxes, channels_last), layout, priors, BoxesAsOffsets())
 
 
-def assert_maps_give_what_their_scores_give(logits, layout, confidences, channels_last, threshold):
+def assert_maps_give_what_their_scores_give(logits, layout, confidences, channels_last, threshold, **options):
     boxes = random_boxes(3, 60)
     expected = detect_one_by_one(confidences, boxes, threshold, 40, 0.45, 20)
     predictions = predictions_of_two_levels(logits, boxes, layout, channels_last)
-    settings = DetectionSettings(threshold, 40, 0.45, 20, clip=False)
+    settings = DetectionSettings(threshold, 40, 0.45, 20, clip=False, **options)
     found = numbered(detect(predictions, torch.full((3, 2), 1000.0), settings), boxes)
     assert [[row[1:] for row in image] for image in found] == [[row[1:] for row in image] for image in expected]
     assert [row[0] for image in found for row in image] == pytest.approx(
@@ -139,6 +139,61 @@ def test_maps_of_sigmoids_give_what_their_scores_give(seed, shift, channels_last
     )
 
 
+def best_class_alone(logits, layout, confidences):
+    """The confidences, with -1 for all but the class of the highest output of a prior, one prior after the other."""
+    alone = torch.full_like(confidences, -1.0)
+    for image, rows in enumerate(logits.tolist()):
+        for prior, outputs in enumerate(rows):
+            # The background goes before what equals it.
+            background = None if layout.background is None else layout.background_output
+            highest = max(range(len(outputs)), key=lambda k: (outputs[k], k == background, -k))
+            if highest in layout.class_outputs:
+                label = layout.class_outputs.index(highest)
+                alone[image, prior, label] = confidences[image, prior, label]
+    return alone
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shift=st.sampled_from([0.0, 6.0]),
+    ties=st.booleans(),
+    layout=st.sampled_from(
+        [OutputLayout(4), OutputLayout(4, 'first'), OutputLayout(3, 'first', unused=(2,)), OutputLayout(5, None)]
+    ),
+    channels_last=st.booleans(),
+    threshold=st.sampled_from([0.0, 0.01, 0.5]),
+)
+def test_the_best_class_alone_gives_what_a_loop_over_priors_gives(seed, shift, ties, layout, channels_last, threshold):
+    torch.manual_seed(seed)
+    logits = torch.randn(3, 60, 5)
+    if ties:
+        logits = logits.round()
+    if layout.background is not None:
+        logits[..., layout.background_output] += shift
+    logits[:, 5:9, layout.class_outputs[1]] += 2 * shift
+    confidences = best_class_alone(logits, layout, layout.confidences(logits))
+    assert_maps_give_what_their_scores_give(logits, layout, confidences, channels_last, threshold, best_class_only=True)
+
+
+def test_by_default_a_prior_gives_every_class_above_the_threshold_and_else_its_best_one():
+    # Confidences of classes 0 and 1 and of the background: 0.5, 0.3, 0.2; then 0.35, 0.25, 0.4.
+    logits = torch.tensor([[[0.5, 0.3, 0.2], [0.35, 0.25, 0.4]]]).log()
+    boxes = torch.tensor([[[0.0, 0.0, 5.0, 5.0], [10.0, 10.0, 15.0, 15.0]]])
+    predictions = predictions_of(logits, boxes, coder=BoxesAsOffsets())
+
+    def found(**options):
+        (image,) = detect(predictions, torch.tensor([[20.0, 20.0]]), DetectionSettings(**options))
+        return list(zip(image.boxes[:, 0].tolist(), image.labels.tolist(), image.scores.tolist()))
+
+    rows = [(0.0, 0, 0.5), (10.0, 0, 0.35), (0.0, 1, 0.3), (10.0, 1, 0.25)]
+    rows = [(x, label, pytest.approx(score)) for x, label, score in rows]
+    assert found(score_threshold=0.2) == rows
+    for threshold in (0.0, 0.2):
+        assert found(score_threshold=threshold, best_class_only=True) == rows[:1]
+    assert found(score_threshold=0.6, best_class_only=True) == []
+
+
 def test_likely_priors_of_a_trained_network_are_few_and_of_an_untrained_one_all():
     logits, boxes = torch.randn(3, 60, 5), random_boxes(3, 60)
     predictions = predictions_of_two_levels(logits, boxes, OutputLayout(4), False)
@@ -149,6 +204,17 @@ def test_likely_priors_of_a_trained_network_are_few_and_of_an_untrained_one_all(
     assert isinstance(candidate_source(predictions, 0.01), SparseSource)
     image, prior, rows = likely_priors(predictions, 0.01)
     assert image.tolist() == [1] and prior.tolist() == [7] and torch.equal(rows[0], logits[1, 7])
+
+
+def test_likely_priors_for_the_best_class_are_those_whose_highest_output_is_not_the_background():
+    logits, boxes = torch.zeros(3, 60, 5), random_boxes(3, 60)
+    # Confidences of the classes are about 0.13, those of the background about 0.48.
+    logits[..., 4] = 1.3
+    logits[1, 7, 2] = 1.4
+    predictions = predictions_of_two_levels(logits, boxes, OutputLayout(4), False)
+    assert likely_priors(predictions, 0.1) is None
+    image, prior, _ = likely_priors(predictions, 0.1, best_class_only=True)
+    assert image.tolist() == [1] and prior.tolist() == [7]
 
 
 def test_an_image_whose_best_candidates_suppress_each_other_takes_more():

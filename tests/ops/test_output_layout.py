@@ -39,6 +39,22 @@ def test_confidences_are_those_of_the_classes_in_the_order_of_the_labels(layout)
     torch.testing.assert_close(layout.confidences(logits), all_outputs[:, layout.class_outputs])
 
 
+@pytest.mark.parametrize(
+    'layout, logits, expected',
+    [
+        # The class scores below the background although it reaches 0.4; then above; then equal.
+        (OutputLayout(2), [[1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [3.0, 1.0, 3.0]], [[0, 0], [0, 1], [0, 0]]),
+        (OutputLayout(2, 'first'), [[3.0, 1.0, 2.0], [2.0, 1.0, 3.0], [3.0, 3.0, 1.0]], [[0, 0], [0, 1], [0, 0]]),
+        # An unused output is the highest, or not.
+        (OutputLayout(2, 'first', (2,)), [[0.0, 1.0, 9.0, 2.0], [0.0, 1.0, 1.5, 2.0]], [[0, 0], [0, 1]]),
+        # Sigmoids have no background; of two equal ones the lower is taken.
+        (OutputLayout(3, None), [[-5.0, -4.0, -6.0], [7.0, 8.0, 8.0]], [[0, 1, 0], [0, 1, 0]]),
+    ],
+)
+def test_the_best_class_is_the_highest_output_unless_that_is_the_background_or_unused(layout, logits, expected):
+    assert layout.best_classes(torch.tensor(logits)).int().tolist() == expected
+
+
 def test_torchvisions_coco_layout_skips_the_ids_without_a_category():
     layout = OutputLayout(80, 'first', unused=(12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
     assert layout.num_outputs == 91 and layout.class_outputs[10:13] == [11, 13, 14] and layout.class_outputs[-1] == 90

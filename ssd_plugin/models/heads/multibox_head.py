@@ -58,7 +58,10 @@ class MultiBoxHead(BaseDenseHead):
         train_cfg: Accepted for MMDetection's detectors, which pass it; the components above hold all training settings.
         test_cfg: ``score_thr`` (lowest score), ``nms_pre`` (best priors per class), ``nms=dict(type='nms',
             iou_threshold)`` per class, ``max_per_img`` (best detections of an image), ``min_bbox_size`` (boxes must be
-            larger, in pixels; -1 for all).
+            larger, in pixels; -1 for all), ``best_class_only`` (``True``: only the highest output of a prior is
+            compared with ``score_thr``, and a prior whose highest output is the background gives no detection. By
+            default each class is compared, as in the paper, so that a prior may give detections of several classes,
+            also where the background is more likely).
         init_cfg: Initialization.
 
     Raises:
@@ -264,6 +267,7 @@ class MultiBoxHead(BaseDenseHead):
             min_box_size=cfg.get('min_bbox_size', -1),
             # Not every coder of MMDetection has the switch; those without it clip.
             clip=getattr(self.bbox_coder, 'clip_border', True),
+            best_class_only=cfg.get('best_class_only', False),
         )
 
 
