@@ -11,10 +11,12 @@ import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 
 # isort: split
 import torch
+from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
-from ssd_plugin.prepare.drawn_shapes import draw_dataset
-from tests.support import run_tool_in, tool_server
+from ssd_plugin.apis import load
+from ssd_plugin.prepare.drawn_shapes import CLASSES, draw_dataset
+from tests.support import config, run_tool_in, tool_server
 
 
 def pytest_collection_modifyitems(items):
@@ -43,6 +45,33 @@ def shapes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('data') / 'shapes'
     draw_dataset(folder, dict(train=12, test=4), seed=1)
     return folder
+
+
+@pytest.fixture(scope='session')
+def shapes_checkpoint(tmp_path_factory) -> Path:
+    """A checkpoint of the detector for the drawn data, with random weights."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('checkpoints') / 'shapes.pth'
+    model = MODELS.build(config('demo/ssd_depthwise_shapes.py').model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            # The statistics of one batch, without which the features vanish, and with them the image.
+            module.momentum = 1.0
+    for predictor in model.bbox_head.cls_convs:
+        # Scores differ from prior to prior, and few of them are high.
+        bias = torch.nn.init.normal_(predictor[-1].bias, std=0.3)
+        bias.data[len(CLASSES) :: len(CLASSES) + 1] += 2.5
+    with torch.no_grad():
+        model(torch.randn(4, 3, 240, 320))
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=CLASSES))), path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def shapes_model(shapes_checkpoint):
+    """The detector of the checkpoint."""
+    return load('ssd_plugin::demo/ssd_depthwise_shapes.py', shapes_checkpoint, 'cpu')
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mmcv
-from mmdet.apis import inference_detector
 from mmdet.models.detectors import BaseDetector
-from mmdet.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 from tqdm import tqdm
 
@@ -18,6 +16,8 @@ from ssd_plugin.datasets.image_files import SUFFIXES
 from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import write_atomically
+
+from .inference import CONFIGURED, DetectionOptions, draw, predict
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,11 @@ def coco_detections(image_id: int, instances: InstanceData, first_id: int) -> li
 
 
 def detect_files(
-    model: BaseDetector, images: Sequence[Path], folder: Path, draw_score: float | None = None
+    model: BaseDetector,
+    images: Sequence[Path],
+    folder: Path,
+    draw_score: float | None = None,
+    options: DetectionOptions = CONFIGURED,
 ) -> DetectionRun:
     """Detect objects in image files, and write ``detections.json`` and a figure of each image to a folder.
 
@@ -104,13 +108,17 @@ def detect_files(
         images: Files; those that cannot be read are skipped and reported.
         folder: Folder to write to, created if needed.
         draw_score: Lowest score drawn in the figures, ``None`` for no figures.
+        options: Thresholds and suppressed classes.
+
+    Raises:
+        UserError: A class to suppress is unknown.
     """
     classes = model.dataset_meta['classes']
+    # Raises before anything is written.
+    options.suppressed_labels(classes)
     coco: dict[str, list[dict[str, Any]]] = dict(
         images=[], annotations=[], categories=[dict(id=i + 1, name=name) for i, name in enumerate(classes)]
     )
-    visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='detect'))
-    visualizer.dataset_meta = model.dataset_meta
     unreadable: dict[Path, str] = {}
     folder.mkdir(parents=True, exist_ok=True)
     progress = tqdm(images, desc='detecting', disable=None)
@@ -123,13 +131,12 @@ def detect_files(
         except UnreadableImage as error:
             unreadable[path] = str(error)
             continue
-        sample = inference_detector(model, image)
+        found = predict(model, image, options)
         coco['images'].append(dict(id=number, file_name=str(path), height=image.shape[0], width=image.shape[1]))
-        coco['annotations'] += coco_detections(number, sample.pred_instances, len(coco['annotations']) + 1)
+        coco['annotations'] += coco_detections(number, found, len(coco['annotations']) + 1)
         if draw_score is not None:
             rgb = mmcv.imconvert(image, 'bgr', 'rgb')
-            visualizer.add_datasample(
-                figure.stem, rgb, sample, draw_gt=False, pred_score_thr=draw_score, out_file=str(figure)
-            )
+            drawn = draw(rgb, found[found.scores >= draw_score], model.dataset_meta)
+            mmcv.imwrite(mmcv.imconvert(drawn, 'rgb', 'bgr'), str(figure))
     write_atomically(folder / 'detections.json', lambda file: file.write(json.dumps(coco).encode()))
     return DetectionRun(coco, unreadable)

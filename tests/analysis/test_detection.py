@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
 from ssd_plugin.analysis import detection
+from ssd_plugin.analysis.inference import DetectionOptions
 from ssd_plugin.errors import UserError
 
 
@@ -55,11 +55,11 @@ def test_unreadable_files_are_skipped_and_reported(shapes, tmp_path, monkeypatch
     folder.mkdir()
     sizes = []
 
-    def detect(model, image):
+    def predict(model, image, options):
         sizes.append(image.shape)
-        return DetDataSample(pred_instances=instances([1, 2, 11, 22]))
+        return instances([1, 2, 11, 22])
 
-    monkeypatch.setattr(detection, 'inference_detector', detect)
+    monkeypatch.setattr(detection, 'predict', predict)
     model = SimpleNamespace(dataset_meta=dict(classes=('circle', 'square')))
     run = detection.detect_files(model, [cut, intact, missing, folder], tmp_path / 'out')
     assert {path.name: reason for path, reason in run.unreadable.items()} == {
@@ -72,3 +72,31 @@ def test_unreadable_files_are_skipped_and_reported(shapes, tmp_path, monkeypatch
     assert [row['image_id'] for row in run.coco['annotations']] == [2] and len(sizes) == 1
     assert json.loads((tmp_path / 'out/detections.json').read_text()) == run.coco
     assert run.coco['categories'] == [dict(id=1, name='circle'), dict(id=2, name='square')]
+
+
+def test_a_figure_shows_the_detections_of_the_score_and_above(shapes, tmp_path, monkeypatch):
+    image = sorted((shapes / 'JPEGImages').iterdir())[0]
+    drawn = []
+    found = instances([1, 2, 11, 22], [5, 5, 30, 30], [50, 50, 90, 90])
+    monkeypatch.setattr(detection, 'predict', lambda model, image, options: found)
+    monkeypatch.setattr(detection, 'draw', lambda image, shown, meta: drawn.append(shown.scores.tolist()) or image)
+    model = SimpleNamespace(dataset_meta=dict(classes=('circle', 'square', 'star')))
+    for score in (0.5, found.scores[1].item(), 0.95, None):
+        run = detection.detect_files(model, [image], tmp_path / 'out', score)
+        assert len(run.coco['annotations']) == 3
+    assert drawn == [found.scores.tolist(), found.scores[:2].tolist(), []]
+    assert (tmp_path / 'out' / f'{image.stem}.jpg').is_file()
+
+
+def test_a_class_to_suppress_that_is_unknown_is_an_error_before_anything_is_written(tmp_path):
+    model = SimpleNamespace(dataset_meta=dict(classes=('circle', 'square')))
+    with pytest.raises(UserError, match="suppress names 'heart', but the classes of the model are: circle, square"):
+        detection.detect_files(model, [], tmp_path / 'out', options=DetectionOptions(suppress=['heart']))
+    assert not (tmp_path / 'out').exists()
+
+
+def test_the_detections_of_files_follow_the_options(shapes_model, shapes, tmp_path):
+    images = sorted((shapes / 'JPEGImages').iterdir())[:2]
+    run = detection.detect_files(shapes_model, images, tmp_path, options=DetectionOptions(0.1, 0.4, 5, ['star']))
+    labels = [row['category_id'] for row in run.coco['annotations']]
+    assert len(labels) == 10 and 4 not in labels
