@@ -6,17 +6,13 @@ python tools/detect.py photo.jpg folder/ 'more/*.png' --config configs/ssd300_vo
 import argparse
 from pathlib import Path
 
-import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
-
-# isort: split
-import torch
-from mmdet.apis import init_detector
-
 from ssd_plugin.analysis.detection import detect_files, find_images
-from ssd_plugin.cli.error_messages import exit_on_user_error, explained
-from ssd_plugin.configs import read_config
+from ssd_plugin.analysis.inference import DetectionOptions, check_fraction
+from ssd_plugin.apis import load
+from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import check_checkpoint
+
+DRAW_SCORE = 0.3
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,32 +37,32 @@ def parse_args() -> argparse.Namespace:
         '--top-k', type=int, help="largest number of detections in an image (default: the config's max_per_img)"
     )
     parser.add_argument(
-        '--draw-score', type=float, default=0.3, help='lowest score drawn in the figures (default: 0.3)'
+        '--suppress',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='names of classes to leave out; INPUT goes before this option',
+    )
+    parser.add_argument(
+        '--draw-score',
+        type=float,
+        help=f'lowest score drawn in the figures (default: --min-score if it is given, else {DRAW_SCORE})',
     )
     parser.add_argument('--no-figures', '--no-pictures', action='store_true', help='write the JSON file only')
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='device (default: a GPU if there is one)',
-    )
+    parser.add_argument('--device', help='device (default: a GPU if there is one)')
     return parser.parse_args()
 
 
 def main() -> None:
     """Detect, and print a summary."""
     args = parse_args()
+    options = DetectionOptions(args.min_score, args.max_overlap, args.top_k, args.suppress)
+    draw_score = next((score for score in (args.draw_score, args.min_score) if score is not None), DRAW_SCORE)
+    check_fraction('draw_score', draw_score)
     images = find_images(args.inputs)
-    check_checkpoint(args.checkpoint, '--checkpoint')
-    cfg = read_config(args.config)
-    for value, key in ((args.min_score, 'score_thr'), (args.top_k, 'max_per_img')):
-        if value is not None:
-            cfg.model.test_cfg[key] = value
-    if args.max_overlap is not None:
-        cfg.model.test_cfg.nms.iou_threshold = args.max_overlap
-    with explained(cfg, args.checkpoint):
-        model = init_detector(cfg, args.checkpoint, device=args.device)
+    model = load(args.config, args.checkpoint, args.device)
 
-    run = detect_files(model, images, args.out_dir, None if args.no_figures else args.draw_score)
+    run = detect_files(model, images, args.out_dir, None if args.no_figures else draw_score, options)
     print(
         f'{len(run.coco["annotations"])} detections in {len(run.coco["images"])} image(s): '
         f'{args.out_dir / "detections.json"}' + ('' if args.no_figures else f', figures in {args.out_dir}')

@@ -170,6 +170,45 @@ def test_detect_names_a_pattern_without_images(trained, run_tool, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('--suppress', 'heart'), "error: suppress names 'heart', but the classes of the model are: circle, square, "),
+        (('--min-score', '1.5'), 'error: min_score must be in 0..1, got 1.5'),
+        (('--max-overlap', '-0.5'), 'error: max_overlap must be in 0..1, got -0.5'),
+        (('--top-k', '0'), 'error: top_k must be 1 or more, got 0'),
+        (('--draw-score', '30'), 'error: draw_score must be in 0..1, got 30'),
+        (('--checkpoint', 'nowhere.pth'), 'error: there is no checkpoint nowhere.pth'),
+    ],
+)
+def test_detect_refuses_wrong_arguments_in_one_line(arguments, message, shapes_checkpoint, shapes, run_tool, tmp_path):
+    options = ('--config', CONFIG, '--checkpoint', shapes_checkpoint, *arguments)
+    result = run_tool('detect.py', shapes / 'JPEGImages/000001.jpg', *options)
+    assert result.returncode == 1 and message in result.stderr
+    assert 'Traceback' not in result.stderr and not (tmp_path / 'detections').exists()
+
+
+def test_detect_draws_what_it_finds_at_the_lowest_score_given(shapes_checkpoint, shapes, run_tool, tmp_path):
+    image = shapes / 'JPEGImages/000001.jpg'
+    pixels = {}
+    for name, arguments in dict(
+        plain=('--draw-score', '1'),
+        found=('--min-score', '0.2'),
+        same=('--min-score', '0.2', '--draw-score', '0.2'),
+        above=('--min-score', '0.2', '--draw-score', '0.3'),
+        default=(),
+        suppressed=('--min-score', '0.2', '--suppress', *CLASSES),
+    ).items():
+        model = ('--config', CONFIG, '--checkpoint', shapes_checkpoint, '--max-overlap', '0.1')
+        output(run_tool('detect.py', image, *model, '--out-dir', tmp_path / name, *arguments))
+        pixels[name] = (tmp_path / name / '000001.jpg').read_bytes()
+    scores = [row['score'] for row in json.loads((tmp_path / 'found/detections.json').read_text())['annotations']]
+    assert any(score < 0.3 for score in scores) and any(score >= 0.3 for score in scores)
+    assert pixels['found'] == pixels['same'] != pixels['above'] == pixels['default'] != pixels['plain']
+    assert pixels['suppressed'] == pixels['plain']
+    assert json.loads((tmp_path / 'suppressed/detections.json').read_text())['annotations'] == []
+
+
 def test_mmdetections_inferencer_works_with_config_and_checkpoint(trained, shapes):
     inferencer = DetInferencer(
         str(CONFIGS / 'demo/ssd_depthwise_shapes.py'), str(trained[0] / 'iter_4.pth'), device='cpu', show_progress=False
