@@ -13,7 +13,7 @@ from .augment_option import AugmentOption
 
 @DATASETS.register_module()
 class JsonListsDataset(AugmentOption, BaseDetDataset):
-    """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial writes.
+    """The JSON files that ``create_data_lists.py`` of the PyTorch tutorial writes, and ``prepare_data.py lists``.
 
     The tutorial is github.com/sgrvinod/a-PyTorch-Tutorial-to-Object-Detection (utils.py). The files are
     ``TRAIN_images.json``, a list of image files; ``TRAIN_objects.json``, which holds for each of them

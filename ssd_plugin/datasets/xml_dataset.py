@@ -20,6 +20,32 @@ from .transforms.image_decoding import UnreadableImage, decode, jpeg_size, read_
 from .unusable_data import MAX_FRACTION, excess
 
 
+def image_size(root: ET.Element, image_path: str, backend_args: dict[str, Any] | None = None) -> tuple[int, int]:
+    """Return the (width, height) of an image: as its XML file states it, or else of the image file.
+
+    Args:
+        root: Root of the XML file.
+        image_path: Path of the image.
+        backend_args: Arguments of MMEngine's file backend; by default it follows from the path.
+
+    Raises:
+        InvalidAnnotation: Neither gives a size.
+        FileNotFoundError: The image file is missing.
+    """
+    size = voc.image_size(root)
+    if size is not None:
+        return size
+    try:
+        data = read_file(image_path, backend_args)
+        size = jpeg_size(data)
+        if size is None:
+            height, width = decode(data).shape[:2]
+            size = width, height
+    except UnreadableImage as error:
+        raise voc.InvalidAnnotation(f'it has no size, and {image_path} cannot be read: {error}') from error
+    return size
+
+
 class CheckedXMLDataset(AugmentOption, XMLDataset):
     """A dataset in VOC's XML format that reports everything it skips.
 
@@ -66,18 +92,7 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
             InvalidAnnotation: Neither gives a size.
             FileNotFoundError: The image file is missing.
         """
-        size = voc.image_size(root)
-        if size is not None:
-            return size
-        try:
-            data = read_file(image_path, self.backend_args)
-            size = jpeg_size(data)
-            if size is None:
-                height, width = decode(data).shape[:2]
-                size = width, height
-        except UnreadableImage as error:
-            raise voc.InvalidAnnotation(f'it has no size, and {image_path} cannot be read: {error}') from error
-        return size
+        return image_size(root, image_path, self.backend_args)
 
     def load_data_list(self) -> list[dict]:
         """Return the images of the list whose annotation can be read.
@@ -140,22 +155,19 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
         root = voc.parse(get(img_info['xml_path'], backend_args=self.backend_args))
         img_path = self.image_path(img_info['file_name'], root)
         width, height = self.image_size(root, img_path)
-        named = [(voc.object_name(node), node) for node in root.findall('object')]
-        instances = [self._instance(voc.parse_object(node)) for name, node in named if name in self.cat2label]
-        self.other_classes.update(name for name, _ in named if name not in self.cat2label)
+        objects, others = voc.training_objects(root, self.cat2label.__contains__)
+        self.other_classes.update(others)
         return dict(
             img_path=img_path,
             img_id=img_info['img_id'],
             xml_path=img_info['xml_path'],
             height=height,
             width=width,
-            instances=instances,
+            instances=[self._instance(found) for found in objects],
         )
 
     def _instance(self, found: voc.VocObject) -> dict:
         """Return an object in MMDetection's format, with coordinates that count pixels from 0."""
-        if not all(isinstance(value, int) for value in found.corners):
-            raise voc.InvalidAnnotation(f'{found.name} has coordinates that are not finite')
         x1, y1, x2, y2 = (value - self.first_pixel for value in found.corners)
         # A property of MMDetection's dataset: None unless filter_cfg sets it.
         small = self.bbox_min_size is not None and min(x2 - x1, y2 - y1) < self.bbox_min_size

@@ -1,1 +1,1 @@
-"""Preparation of datasets to train on: downloads of public ones, and drawn shapes."""
+"""Preparation of datasets to train on: downloads of public ones, drawn shapes, and conversions."""

@@ -108,6 +108,25 @@ def parse_object(node: ET.Element) -> VocObject:
     return VocObject(name, (x1, y1, x2, y2), bool(difficult))
 
 
+def training_objects(root: ET.Element, is_known: Callable[[str], bool]) -> tuple[list[VocObject], list[str]]:
+    """Return the objects of an XML file that training reads, and the class names of the others.
+
+    Args:
+        root: Root of the file.
+        is_known: Whether a name is that of a class. Nothing but the name is read of objects of other classes.
+
+    Raises:
+        InvalidAnnotation: An object has no name, or one of a known class cannot be read or has coordinates that are not
+            finite.
+    """
+    named = [(object_name(node), node) for node in root.findall('object')]
+    objects = [parse_object(node) for name, node in named if is_known(name)]
+    for found in objects:
+        if not all(isinstance(value, int) for value in found.corners):
+            raise InvalidAnnotation(f'{found.name} has coordinates that are not finite')
+    return objects, [name for name, _ in named if not is_known(name)]
+
+
 def _truncated(value: float) -> float:
     return int(value) if math.isfinite(value) else value
 
