@@ -101,7 +101,8 @@ class StreamTrainLoop(IterBasedTrainLoop):
         self._max_iters = iterations if max_iters is None else min(iterations, max_iters)
         # The end of schedules that state none.
         self._max_epochs = max_epochs
-        self.val_begin *= length
+        # From the first iteration of that epoch on: a training that ends in it is validated, too.
+        self.val_begin = (self.val_begin - 1) * length + 1
         self.val_interval *= length
         self.dynamic_milestones = [milestone * length for milestone in self.dynamic_milestones]
         self.dynamic_intervals = [interval * length for interval in self.dynamic_intervals]

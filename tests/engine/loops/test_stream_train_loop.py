@@ -47,7 +47,7 @@ def test_epochs_are_as_many_iterations_as_the_batch_size_needs(batch_size, lengt
     sampler = StreamSampler(range(10), seed=0)
     loop = loop_over(sampler, batch_size, max_epochs=7, val_begin=2, val_interval=3, dynamic_intervals=[(6, 1)])
     assert (loop.max_iters, loop.max_epochs) == (7 * length, 7)
-    assert (loop.val_begin, loop.val_interval) == (2 * length, 3 * length)
+    assert (loop.val_begin, loop.val_interval) == (length + 1, 3 * length)
     assert (loop.dynamic_milestones, loop.dynamic_intervals) == ([0, 6 * length], [3 * length, length])
 
 
