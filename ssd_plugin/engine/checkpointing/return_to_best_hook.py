@@ -87,7 +87,8 @@ class ReturnToBestHook(Hook):
         if isinstance(wrapper, PooledOptimWrapper):
             wrapper.forget()
         runner.logger.info(
-            f'The learning rate falls to {max(_rates(wrapper)):.3g}: training continues from the best weights, {path}'
+            # Behind the groups is the rate of the config, before factors such as that of biases.
+            f'The learning rate falls to {_rates(wrapper)[-1]:.3g}: training continues from the best weights, {path}'
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
