@@ -14,6 +14,7 @@ from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
+from torchvision.ops import clip_boxes_to_image
 
 from ssd_plugin.errors import UserError
 
@@ -143,7 +144,9 @@ def draw(image: np.ndarray, instances: InstanceData, meta: dict[str, Any]) -> np
         return image.copy()
     visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='detect'))
     visualizer.dataset_meta = meta
-    sample = DetDataSample(pred_instances=instances)
+    # The figure would grow with boxes that leave the image, which a coder without clip_border gives.
+    shown = clip_boxes_to_image(instances.bboxes, (image.shape[0], image.shape[1]))
+    sample = DetDataSample(pred_instances=InstanceData(bboxes=shown, scores=instances.scores, labels=instances.labels))
     with warnings.catch_warnings():
         # The visualizer warns of boxes that end at the border of the image.
         warnings.filterwarnings('ignore', 'Warning: The .* is out of bounds')

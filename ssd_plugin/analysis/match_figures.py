@@ -175,8 +175,8 @@ def _add_key(figure: Figure, objects: ImageObjects, matches: ObjectMatches) -> N
     """Explain the lines, and the numbers beside them."""
     handles = [_sample(True, "object's best prior")]
     if matches.forced.any():
-        handles.append(_sample(True, f'its best prior, IoU below {matches.threshold}', linestyle=DASHES))
-    handles.append(_sample(False, f'its other priors, IoU from {matches.threshold}'))
+        handles.append(_sample(True, f'its best prior, not above {matches.threshold}', linestyle=DASHES))
+    handles.append(_sample(False, f'its other priors, threshold {matches.threshold}'))
     if objects.ignored.any():
         handles.append(_sample(True, 'object with an ignore flag', linestyle=':'))
     handles.append(_sample(False, '3: 0.71  object 3, its highest IoU on the level', linestyle=''))

@@ -83,7 +83,9 @@ def match_objects(matcher: Matcher, priors: Tensor, objects: ImageObjects) -> Ob
     owner, prior, iou = owner[order], prior[order], iou[order]
     best = torch.ones_like(owner, dtype=torch.bool)
     best[1:] = owner[1:] != owner[:-1]
-    forced, best_iou = iou < matcher.iou_threshold, all_iou.amax(dim=1)
+    inclusive = getattr(matcher, 'inclusive', False)
+    forced = iou < matcher.iou_threshold if inclusive else iou <= matcher.iou_threshold
+    best_iou = all_iou.amax(dim=1)
     counts = torch.stack([torch.bincount(owner[mask], minlength=len(best_iou)) for mask in (forced, ~forced)], dim=1)
     remarks = [
         _remark(matcher, *facts)
@@ -111,7 +113,7 @@ def _remark(matcher: Matcher, counts: tuple[int, int], best_iou: float, takes_pa
     if best_iou == 0:
         return 'no prior: it overlaps none'
     if matcher.gives is PriorMatches:
-        return 'no prior: other objects overlap its priors more'
+        return 'no prior: other objects take its priors'
     return 'no prior: no IoU exceeds the threshold'
 
 

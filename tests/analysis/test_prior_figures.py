@@ -122,8 +122,8 @@ def test_matched_priors_are_on_their_level_in_the_color_of_their_object(matched)
     (key,) = figure.legends
     assert [text.get_text() for text in key.get_texts()] == [
         "object's best prior",
-        'its best prior, IoU below 0.5',
-        'its other priors, IoU from 0.5',
+        'its best prior, not above 0.5',
+        'its other priors, threshold 0.5',
         'object with an ignore flag',
         '3: 0.71  object 3, its highest IoU on the level',
     ]

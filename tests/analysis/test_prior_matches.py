@@ -40,7 +40,7 @@ def test_an_object_that_loses_its_best_prior_and_one_that_overlaps_none_are_name
     assert pairs_of(matches) == [(0, 0, 1.0)]
     assert matches.remarks == [
         '',
-        'no prior: other objects overlap its priors more',
+        'no prior: other objects take its priors',
         *['no prior: it overlaps none'] * 2,
     ]
 

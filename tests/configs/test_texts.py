@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import is_norm
 from mmdet.registry import LOOPS, PARAM_SCHEDULERS, TASK_UTILS, TRANSFORMS
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import InstanceData
@@ -41,8 +42,8 @@ class Training(NamedTuple):
         batch: Images of a step of the optimizer.
         epochs: Passes over the images.
         decays: Epochs after which the learning rate falls, or the metric whose plateau it waits for, and the factor.
-        rates: Learning rate of weights and of biases.
-        bias_decay: Weight decay of biases; that of weights is 5e-4 in all.
+        rates: Learning rate of weights and of biases of convolutions.
+        bias_decay: Weight decay of biases; that of weights is 5e-4, but for sums, whose rate is a 500th.
         weights: What the backbone starts from.
     """
 
@@ -136,12 +137,14 @@ def test_rates_and_decay_are_those_of_the_text_and_gradients_are_not_clipped(rec
     optimizer = build_optim_wrapper(detector, cfg.optim_wrapper).optimizer
     assert isinstance(optimizer, torch.optim.SGD)
     groups = {id(group['params'][0]): group for group in optimizer.param_groups}
-    for parameter_name, parameter in detector.bbox_head.named_parameters():
+    norms = {id(p) for module in detector.modules() if is_norm(module) for p in module.parameters()}
+    for parameter_name, parameter in detector.named_parameters():
+        if id(parameter) in norms:
+            continue
         group, bias = groups[id(parameter)], parameter_name.endswith('bias')
         assert group['lr'] == pytest.approx(text.rates[bias]) and group['momentum'] == 0.9
-        # A norm's parameters are named weight and bias, too.
-        if '.bn.' not in parameter_name:
-            assert group['weight_decay'] == pytest.approx(text.bias_decay if bias else 5e-4)
+        weight_decay = 500 * 5e-4 if 'manytomany' in name else 5e-4
+        assert group['weight_decay'] == pytest.approx(text.bias_decay if bias else weight_decay)
 
 
 def test_initial_weights_are_those_of_the_text(recipe):

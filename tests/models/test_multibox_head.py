@@ -530,7 +530,9 @@ def test_pairs_without_room_are_counted_over_the_run():
         matcher=dict(type='ManyToManyMatcher', pairs_per_prior=1e-9), loss_multibox=dict(type='ManyToManyLoss')
     )
     for count in (1, 2):
-        losses = head.loss_by_feat(*head(features()), ground_truth(*OBJECTS), metas())
+        losses = head.train().loss_by_feat(*head(features()), ground_truth(*OBJECTS), metas())
+        # A validation loss does not count.
+        head.eval().loss_by_feat(*head(features()), ground_truth(*OBJECTS), metas())
         all_pairs = many_to_many_losses()[1]['num_positives']
         assert losses['num_positives'] == 1 and head.loss_multibox.dropped_pairs == count * (all_pairs - 1) > 0
     assert 'loss_multibox.dropped_pairs' not in head.state_dict()
@@ -552,6 +554,7 @@ def test_losses_can_be_means_over_priors_and_coordinates():
     'options, message',
     [
         (dict(type='MultiBoxLoss', reduction='sum'), "reduction must be 'positives' or 'mean', got 'sum'"),
+        (dict(type='MultiBoxLoss', reduction='mean', box_loss='giou'), "which 'giou' does not have"),
         (dict(type='ManyToManyLoss', reduction='mean'), "reduction must be 'positives' or 'sum', got 'mean'"),
         (dict(type='ManyToManyLoss', no_match='none'), 'no_match must be one of'),
     ],

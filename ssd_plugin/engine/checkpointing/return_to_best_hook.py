@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.registry import HOOKS
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from ssd_plugin.compat import restore_checkpoint
-from ssd_plugin.engine.optimizers.pooled_optim_wrapper import PooledOptimWrapper
+from ssd_plugin.engine.optimizers import FiniteStepsHook, PooledOptimWrapper
 from ssd_plugin.errors import UserError
+
+from .checkpoint_integrity import why_not_resumable
 
 
 @HOOKS.register_module()
@@ -24,10 +27,12 @@ class ReturnToBestHook(Hook):
     Weights, their moving average if there is one, and the state of the optimizer (momentum) become those of the best
     checkpoint, into which this hook has them saved. The reduced learning rate, the count of iterations and the position
     in the training data stay. A resumed run equals an uninterrupted one. All ranks read the checkpoint, as in resuming,
-    so it must lie where all of them can.
+    so it must lie where all of them can. If it is missing or damaged, an error is logged, and training continues from
+    the current weights. That happens, too, to a run that resumes from an older checkpoint than the newest: the best one
+    of that time has been replaced.
 
-    The config needs a schedule with a plateau, such as ``ReduceOnPlateauLR``, and a checkpoint hook whose ``save_best``
-    is the metric that the schedule monitors.
+    The config needs a schedule with a plateau, such as ``ReduceOnPlateauLR``, and a checkpoint hook that saves the
+    optimizer and whose ``save_best`` and ``rule`` are the metric that the schedule monitors and its rule.
     """
 
     # After the schedule has lowered the rate, the EMA has given the weights back, and the best checkpoint is saved.
@@ -44,13 +49,28 @@ class ReturnToBestHook(Hook):
             UserError: They do not.
         """
         self._in_training = True
-        monitors = {s.monitor for s in runner.param_schedulers or [] if getattr(s, 'need_val_args', False)}
-        best = _checkpoint_hook(runner).save_best or []
-        if len(monitors) != 1 or list(monitors) != list(best):
+        monitored = {
+            (scheduler.monitor, scheduler.rule)
+            for scheduler in runner.param_schedulers or []
+            if getattr(scheduler, 'need_val_args', False)
+        }
+        hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
+        saved = set(zip(hook.save_best or [], hook.rules)) if hook is not None and hook.save_best else set()
+        if len(monitored) != 1 or monitored != saved:
             raise UserError(
-                'ReturnToBestHook needs a param_scheduler with a plateau, such as ReduceOnPlateauLR, and the metric '
-                f'that it monitors as default_hooks.checkpoint.save_best; they are {sorted(monitors)} and {best}'
+                'ReturnToBestHook needs a param_scheduler with a plateau, such as ReduceOnPlateauLR, and its monitor '
+                f'and rule as save_best and rule of default_hooks.checkpoint; they are {sorted(monitored)} and '
+                f'{sorted(saved)}'
             )
+        if not _checkpoint_hook(runner).save_optimizer:
+            raise UserError('ReturnToBestHook needs default_hooks.checkpoint.save_optimizer=True')
+        if hook.best_ckpt_path is not None:
+            path, reason = _best_checkpoint(hook)
+            if reason is not None:
+                runner.logger.error(
+                    f'The best checkpoint {path} of the resumed run cannot be loaded: {reason}. A plateau returns to '
+                    'the best weights only once there are better ones'
+                )
 
     def after_train(self, runner: Runner) -> None:
         """Stop watching."""
@@ -68,17 +88,17 @@ class ReturnToBestHook(Hook):
         # Nothing but a plateau changes the rate during a validation.
         if not any(new < old for new, old in zip(_rates(runner.optim_wrapper), self._rates)):
             return
-        path = _checkpoint_hook(runner).best_ckpt_path
-        if path is None or not Path(path).is_file():
+        path, reason = _best_checkpoint(_checkpoint_hook(runner))
+        if reason is not None:
             runner.logger.error(
-                f'The learning rate falls, but the best checkpoint ({path}) does not exist: training continues from '
-                'the current weights'
+                f'The learning rate falls, but the best checkpoint {path} cannot be loaded: {reason}. Training '
+                'continues from the current weights'
             )
             return
         wrapper = runner.optim_wrapper
         # The state of the optimizer contains the rates that it had.
         settings = [{key: value for key, value in group.items() if key != 'params'} for group in wrapper.param_groups]
-        checkpoint = restore_checkpoint(runner, str(path))
+        checkpoint = restore_checkpoint(runner, path)
         wrapper.load_state_dict(checkpoint['optimizer'])
         for group, values in zip(wrapper.param_groups, settings):
             group.update(values)
@@ -86,6 +106,9 @@ class ReturnToBestHook(Hook):
         wrapper.zero_grad()
         if isinstance(wrapper, PooledOptimWrapper):
             wrapper.forget()
+        for hook in runner.hooks:
+            if isinstance(hook, FiniteStepsHook):
+                hook.accept_statistics()
         runner.logger.info(
             # Behind the groups is the rate of the config, before factors such as that of biases.
             f'The learning rate falls to {_rates(wrapper)[-1]:.3g}: training continues from the best weights, {path}'
@@ -100,6 +123,17 @@ class ReturnToBestHook(Hook):
 def _rates(wrapper: OptimWrapper) -> list[float]:
     """Return the learning rate of each group of parameters."""
     return [group['lr'] for group in wrapper.param_groups]
+
+
+def _best_checkpoint(hook: CheckpointHook) -> tuple[str, str | None]:
+    """Return the path of the best checkpoint, and the reason why it cannot be loaded, the same in all ranks."""
+    found = [(None, None)]
+    if is_main_process():
+        # Only the file name counts, since the folder may have been moved or copied.
+        path = Path(hook.out_dir, Path(hook.best_ckpt_path or '').name)
+        found = [(str(path), why_not_resumable(path))]
+    broadcast_object_list(found)
+    return found[0]
 
 
 def _checkpoint_hook(runner: Runner) -> CheckpointHook:

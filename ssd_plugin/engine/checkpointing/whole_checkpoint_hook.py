@@ -36,10 +36,16 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
     def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args or dict(backend='atomic'), **kwargs)
         self.failure: str | None = None
+        # Previous best checkpoints that the newest checkpoint may still record.
+        self._outdated_best: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
         """Choose the folder, and remove unfinished files that a killed process has left there."""
         super().before_train(runner)
+        if self.save_best:
+            # Only the file names count, since the folder may have been moved or copied.
+            best = self._best_paths()
+            self._set_best_paths({key: path and self._in_folder(Path(path).name) for key, path in best.items()})
         if is_main_process():
             remove_parts(self.out_dir)
 
@@ -74,7 +80,11 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
         runner.logger.error(f'{self.failure}; training continues')
 
     def write_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Write the weights if they are the best so far, then delete the previous best; on failure, keep that."""
+        """Write the weights if they are the best so far, then delete the previous best; on failure, keep that.
+
+        MMEngine also saves a checkpoint to resume from, which records the best one. As long as that fails, the previous
+        best, which the checkpoint before records, is kept.
+        """
         if not self.save_best:
             return
         previous = self._best_paths()
@@ -94,9 +104,13 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
         written = self._best_paths().values()
         best = {key: new or old for (key, old), new in zip(previous.items(), written)}
         self._set_best_paths(best)
-        if is_main_process():
-            for outdated in {path for path in previous.values() if path} - set(best.values()):
-                Path(outdated).unlink(missing_ok=True)
+        self._outdated_best |= {path for path in previous.values() if path}
+        self._outdated_best -= set(best.values())
+        if self.failure is None:
+            if is_main_process():
+                for outdated in self._outdated_best:
+                    Path(outdated).unlink(missing_ok=True)
+            self._outdated_best = set()
 
     def _write(self, runner: Runner, path: str, meta: dict) -> str | None:
         """Write a checkpoint, verify the file, and return the reason of a failure or ``None``."""
@@ -145,4 +159,7 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
             self.best_ckpt_path_dict = dict(paths)
 
     def _path(self, step: int) -> str:
-        return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+        return self._in_folder(self.filename_tmpl.format(step))
+
+    def _in_folder(self, name: str) -> str:
+        return self.file_backend.join_path(self.out_dir, name)

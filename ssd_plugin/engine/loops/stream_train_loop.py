@@ -59,7 +59,8 @@ class StreamTrainLoop(IterBasedTrainLoop):
 
     Raises:
         TypeError: The dataloader has another sampler.
-        UserError: There is neither ``max_iters`` nor ``max_epochs``.
+        UserError: There is neither ``max_iters`` nor ``max_epochs``, or a training counted in epochs resumes with
+            another batch size or number of ranks.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class StreamTrainLoop(IterBasedTrainLoop):
                 f'{type(self.sampler).__name__}; IterBasedTrainLoop accepts any sampler'
             )
         self._seed = 0
+        self._in_epochs = max_epochs is not None
         # Iteration at which this run has entered the stream, and its position there.
         self._entry = (0, 0)
 
@@ -169,6 +171,12 @@ class StreamTrainLoop(IterBasedTrainLoop):
             )
             if before != after
         ]
+        if changed and self._in_epochs:
+            # The iterations done so far, and the milestones in the checkpoint, were those of other epochs.
+            raise UserError(
+                f'a training counted in epochs (train_cfg.max_epochs) cannot resume with {"; ".join(changed)}; give '
+                'the batch size and number of ranks of before, or start a new run with load_from'
+            )
         if changed:
             print_log(
                 f'This run is not exactly the one that was interrupted: {"; ".join(changed)}. It continues at the same '

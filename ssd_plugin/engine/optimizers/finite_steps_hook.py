@@ -55,9 +55,6 @@ class FiniteStepsHook(Hook):
         self._last_images: list[str] = []
         self._kept: Path | None = None
         self._skipped = False
-        # Running statistics, and those after the last step that was taken.
-        self._buffers: list[Tensor] = []
-        self._finite_buffers: list[Tensor] = []
 
     def before_train(self, runner: Runner) -> None:
         """Guard the steps of the optimizer wrapper."""
@@ -121,10 +118,9 @@ class FiniteStepsHook(Hook):
         if self.in_a_row >= self.max_in_a_row or sum(self.recent) >= self.max_share * self.window:
             raise self._too_many(runner.iter + 1)
 
-    def after_val(self, runner: Runner) -> None:
-        """Take over the running statistics: after a validation, a hook may have loaded other weights."""
-        if self._buffers:
-            torch._foreach_copy_(self._finite_buffers, self._buffers)
+    def accept_statistics(self) -> None:
+        """Take the running statistics as those of the last good step, after other weights were loaded in training."""
+        torch._foreach_copy_(self._finite_buffers, self._buffers)
 
     def after_train(self, runner: Runner) -> None:
         """Check the fraction of skipped steps of a run that is shorter than the window.

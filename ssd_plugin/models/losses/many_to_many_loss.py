@@ -30,7 +30,7 @@ class ManyToManyLoss(NormalizedLoss[PairTargets]):
             batch has pairs. A sum cannot be pooled by ``PooledOptimWrapper``.
 
     Attributes:
-        dropped_pairs: Number of pairs for which the matcher has had no room in this run, int64 scalar.
+        dropped_pairs: Number of pairs of this run's training for which the matcher has had no room, int64 scalar.
 
     Raises:
         ValueError: An option is unknown.
@@ -64,7 +64,7 @@ class ManyToManyLoss(NormalizedLoss[PairTargets]):
         The number of pairs is ``num_positives``, by which they are divided, or ``num_pairs`` if they are sums.
         """
         sums = many_to_many_loss(predictions, targets, self.neg_pos_ratio, self.beta, self.no_match)
-        if targets.pairs.dropped is not None:
+        if self.training and targets.pairs.dropped is not None:
             self.dropped_pairs += targets.pairs.dropped
         others = dict(loss_cls=sums.cls, loss_no_match=sums.no_match)
         if self.reduction == 'positives':

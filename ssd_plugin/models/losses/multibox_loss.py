@@ -31,7 +31,8 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
             :mod:`ssd_plugin.ops.box_losses`.
         reduction: ``'positives'``, division of both losses by N, or ``'mean'``, the means over the priors that the
             classification loss counts (positives and mined negatives) and over the coordinates of the matched boxes,
-            each a quarter of the former with three negatives per positive.
+            each a quarter of the former with three negatives per positive. ``PooledOptimWrapper`` weights micro-batches
+            by their positives, which equals one large batch only where each has its three negatives per positive.
 
     Raises:
         ValueError: An option is unknown.
@@ -51,6 +52,8 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
     ) -> None:
         super().__init__(alpha)
         check_kind(box_loss)
+        if reduction == 'mean' and box_loss != 'smooth_l1':
+            raise ValueError(f"reduction='mean' is over the coordinates of smooth L1, which {box_loss!r} does not have")
         if reduction not in ('positives', 'mean'):
             raise ValueError(f"reduction must be 'positives' or 'mean', got {reduction!r}")
         if mining not in MINING:

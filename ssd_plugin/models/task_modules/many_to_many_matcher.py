@@ -1,5 +1,6 @@
 """Many-to-many matching, as a task module."""
 
+import math
 from typing import Literal
 
 from mmdet.registry import TASK_UTILS
@@ -35,8 +36,8 @@ class ManyToManyMatcher(Matcher):
         pairs_per_prior: float = PAIRS_PER_PRIOR,
     ) -> None:
         super().__init__(iou_threshold, ignored, ignored_iof)
-        if pairs_per_prior <= 0:
-            raise ValueError(f'pairs_per_prior must be positive, got {pairs_per_prior}')
+        if not 0 < pairs_per_prior < math.inf:
+            raise ValueError(f'pairs_per_prior must be positive and finite, got {pairs_per_prior}')
         self.pairs_per_prior = pairs_per_prior
 
     def __call__(self, priors: Tensor, ground_truth: GroundTruth) -> PairMatches:

@@ -17,10 +17,10 @@ class SSDMatcher(Matcher):
 
     Args:
         iou_threshold: IoU from which a prior is positive.
-        inclusive: Whether a prior whose IoU equals the threshold is positive.
         contested: Which object takes a prior that is the best one of several: the one with the ``'highest'`` IoU, the
             ``'last'`` one, or, with ``'next_best'``, the one with the highest IoU while the others take their next best
             priors; see :func:`ssd_plugin.ops.matching.match_priors`. docs/recipes.md says who does what.
+        inclusive: Whether a prior whose IoU equals the threshold is positive.
         ignored: Treatment of objects with an ignore flag; see :class:`Matcher`.
         ignored_iof: See :class:`Matcher`.
 
@@ -33,14 +33,16 @@ class SSDMatcher(Matcher):
     def __init__(
         self,
         iou_threshold: float = 0.5,
-        inclusive: bool = True,
         contested: Literal['highest', 'last', 'next_best'] = 'highest',
+        inclusive: bool = True,
         ignored: Literal['match', 'exclude', 'background'] = 'exclude',
         ignored_iof: float = 0.5,
     ) -> None:
         super().__init__(iou_threshold, ignored, ignored_iof)
         if contested not in CONTESTED:
             raise ValueError(f'contested must be one of {CONTESTED}, got {contested!r}')
+        if not isinstance(inclusive, bool):
+            raise ValueError(f'inclusive must be True or False, got {inclusive!r}')
         self.inclusive = inclusive
         self.contested = contested
 

@@ -2,15 +2,17 @@
 
 import copy
 import itertools
+import re
 
 import pytest
 import torch
 from mmdet.registry import DATASETS, METRICS, MODELS
+from mmdet.structures import DetDataSample
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
+from mmengine.structures import InstanceData
 from torch import nn
 
 from ssd_plugin.errors import UserError
@@ -23,7 +25,9 @@ class ToyNumbers(torch.utils.data.Dataset):
         return 8
 
     def __getitem__(self, index):
-        return dict(inputs=torch.randn(3), data_samples=BaseDataElement(metainfo=dict(img_id=int(index))))
+        nothing = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+        sample = DetDataSample(metainfo=dict(img_id=int(index)), gt_instances=nothing, ignored_instances=nothing)
+        return dict(inputs=torch.randn(3), data_samples=sample)
 
 
 @MODELS.register_module()
@@ -151,20 +155,43 @@ def test_a_run_resumed_around_a_fall_equals_an_uninterrupted_one(moment, tmp_pat
         assert_same(found[name], expected[name])
 
 
-def test_a_best_checkpoint_that_has_disappeared_is_reported_and_training_goes_on(tmp_path, capfd):
+def drop_optimizer(path):
+    torch.save({key: value for key, value in checkpoint(path.parent, path.name).items() if key != 'optimizer'}, path)
+
+
+@pytest.mark.parametrize(
+    'damage, reason',
+    [
+        (lambda path: path.unlink(), 'it cannot be read: .*No such file'),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), 'it is truncated'),
+        # As a run without the hook has saved it.
+        (drop_optimizer, 'it holds no state to resume from: optimizer missing'),
+    ],
+)
+def test_a_best_checkpoint_that_cannot_be_loaded_is_reported_and_training_goes_on(damage, reason, tmp_path, capfd):
     runner = runner_in(tmp_path)
     val = runner.val_loop.run
 
     def run():
         if runner.iter == 8:
             for path in tmp_path.glob('best_*.pth'):
-                path.unlink()
+                damage(path)
         return val()
 
     runner.val_loop.run = run
     runner.train()
-    assert f'best checkpoint ({tmp_path}/best_val_loss_iter_4.pth) does not exist' in capfd.readouterr().out
+    message = f'best checkpoint {tmp_path}/best_val_loss_iter_4.pth cannot be loaded: {reason}'
+    assert re.search(message, capfd.readouterr().out)
     assert rate(tmp_path, 16) == pytest.approx(0.001)
+
+
+def test_the_best_checkpoint_of_a_work_dir_that_was_moved_is_found(tmp_path):
+    train(tmp_path / 'whole')
+    train(tmp_path / 'before', train_cfg=dict(type='StreamTrainLoop', max_iters=7, val_interval=2))
+    (tmp_path / 'before').rename(tmp_path / 'after')
+    train(tmp_path / 'after', resume=True, load_from=str(tmp_path / 'after/iter_7.pth'))
+    found, expected = (checkpoint(tmp_path / name, 'iter_16.pth') for name in ('after', 'whole'))
+    assert_same(found['state_dict'], expected['state_dict'])
 
 
 @pytest.mark.parametrize(
@@ -173,8 +200,49 @@ def test_a_best_checkpoint_that_has_disappeared_is_reported_and_training_goes_on
         dict(param_scheduler=dict(type='ConstantLR', factor=1.0, by_epoch=False)),
         dict(default_hooks=dict(checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=1))),
         dict(param_scheduler=dict(type='ReduceOnPlateauLR', monitor='loss')),
+        dict(param_scheduler=dict(type='ReduceOnPlateauLR', monitor='val_loss', rule='greater')),
     ],
 )
 def test_another_best_than_the_schedule_watches_is_an_error(changes, tmp_path):
     with pytest.raises(UserError, match='ReturnToBestHook needs a param_scheduler with a plateau'):
         train(tmp_path, **changes)
+
+
+def test_a_bad_step_after_the_return_restores_the_statistics_of_the_best_checkpoint(tmp_path):
+    runner = runner_in(tmp_path)
+    layer = runner.model.layer
+    # The first step after the fall has no finite gradient.
+    layer.weight.register_hook(lambda grad: grad * float('nan') if runner.iter == 8 else grad)
+    runner.train()
+    best, after = (checkpoint(tmp_path, name)['state_dict'] for name in ('iter_4.pth', 'iter_9.pth'))
+    floats = [key for key, value in best.items() if value.is_floating_point()]
+    assert 'norm.running_mean' in floats
+    assert_same({key: after[key] for key in floats}, {key: best[key] for key in floats})
+
+
+def test_gradients_accumulated_before_the_fall_are_given_up(tmp_path):
+    """A validation amid an accumulation: the step that follows it has the gradients of the best weights alone."""
+    wrapper = dict(RUNTIME['optim_wrapper'], accumulative_counts=3)
+    runner = runner_in(tmp_path, optim_wrapper=wrapper)
+    gradients = {}
+    # The gradients before each iteration.
+    runner.model.norm.register_forward_pre_hook(
+        lambda module, inputs: gradients.update({runner.iter: runner.model.layer.weight.grad})
+    )
+    runner.train()
+    # Steps are taken after iterations 3, 6, 9, 12 and 15, and the rate falls after iterations 8 and 14.
+    assert [iteration for iteration in (2, 5, 8, 11, 14) if gradients[iteration] is None] == [8, 14]
+
+
+def test_a_checkpoint_hook_without_the_optimizer_is_an_error(tmp_path):
+    checkpoint = dict(RUNTIME['default_hooks']['checkpoint'], save_optimizer=False)
+    with pytest.raises(UserError, match='save_optimizer=True'):
+        train(tmp_path, default_hooks=dict(RUNTIME['default_hooks'], checkpoint=checkpoint))
+
+
+def test_an_evaluation_after_training_needs_no_best_checkpoint(tmp_path):
+    runner = runner_in(tmp_path)
+    runner.train()
+    for path in tmp_path.glob('best_*.pth'):
+        path.unlink()
+    assert runner.val()['val_loss'] == 0.4

@@ -1,5 +1,6 @@
 import errno
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,13 @@ class Runner:
         self.logger.propagate = True
         self.iter, self.epoch, self.max_iters = 0, 0, 100
         self.full = False
+        # Too little room for a checkpoint with the optimizer, enough for weights.
+        self.nearly_full = False
         self.hook = HOOKS.build(dict(type='WholeCheckpointHook', by_epoch=False, interval=1, **options))
         self.hook.before_train(self)
 
     def save_checkpoint(self, out_dir, filename, backend_args=None, save_optimizer=True, **options):
-        if self.full:
+        if self.full or (self.nearly_full and save_optimizer):
             raise OSError(errno.ENOSPC, 'No space left on device')
         state = dict(meta={}, state_dict=dict(a=torch.zeros(3)), message_hub=self.message_hub.state_dict())
         torch.save(dict(state, optimizer={}) if save_optimizer else state, Path(out_dir, filename))
@@ -122,3 +125,35 @@ def test_unfinished_files_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / '.iter_7.pth.part').write_bytes(b'half')
     runner = Runner(tmp_path)
     assert not list(tmp_path.glob('.*')) and isinstance(runner.hook.file_backend, AtomicBackend)
+
+
+def test_the_previous_best_is_kept_until_a_checkpoint_records_the_new_one(tmp_path):
+    runner = Runner(tmp_path, save_best='mAP', rule='greater')
+    runner.train(1)
+    runner.hook.after_val_epoch(runner, dict(mAP=0.1))
+    runner.train(1)
+    runner.nearly_full = True
+    runner.hook.after_val_epoch(runner, dict(mAP=0.2))
+    # The newest checkpoint that can be resumed from records the first one.
+    assert {'best_mAP_iter_1.pth', 'best_mAP_iter_2.pth'} <= set(runner.files())
+    runner.nearly_full = False
+    runner.train(1)
+    runner.hook.after_val_epoch(runner, dict(mAP=0.3))
+    assert [name for name in runner.files() if name.startswith('best')] == ['best_mAP_iter_3.pth']
+
+
+def test_a_copied_run_neither_reads_nor_deletes_the_best_of_the_original(tmp_path):
+    (tmp_path / 'run').mkdir()
+    runner = Runner(tmp_path / 'run', save_best='mAP', rule='greater')
+    runner.train(1)
+    runner.hook.after_val_epoch(runner, dict(mAP=0.1))
+    shutil.copytree(tmp_path / 'run', tmp_path / 'copy')
+    other = Runner(tmp_path / 'copy', save_best='mAP', rule='greater')
+    other.message_hub.load_state_dict(runner.message_hub.state_dict())
+    other.hook.before_train(other)
+    assert other.hook.best_ckpt_path == str(tmp_path / 'copy/best_mAP_iter_1.pth')
+    other.iter = 1
+    other.train(1)
+    other.hook.after_val_epoch(other, dict(mAP=0.2))
+    assert [name for name in other.files() if name.startswith('best')] == ['best_mAP_iter_2.pth']
+    assert 'best_mAP_iter_1.pth' in runner.files()

@@ -64,3 +64,16 @@ def test_a_loop_without_an_end_is_an_error():
 def test_an_epoch_of_a_rank_has_its_fraction_of_the_images(monkeypatch):
     monkeypatch.setattr('ssd_plugin.datasets.samplers.get_dist_info', lambda: (1, 4))
     assert len(StreamSampler(range(10))) == 3
+
+
+@pytest.mark.parametrize('in_epochs', [True, False])
+def test_another_batch_size_cannot_continue_a_training_in_epochs(in_epochs):
+    loop = loop_over(StreamSampler(range(10), seed=0), **(dict(max_epochs=3) if in_epochs else dict(max_iters=9)))
+    loop._iter = 4
+    saved = dict(position=4, batch_size=1, ranks=1)
+    if in_epochs:
+        with pytest.raises(UserError, match=r'cannot resume with batch_size 1 before, 2 now; give the batch size'):
+            loop._enter_stream(saved)
+    else:
+        loop._enter_stream(saved)
+    loop._enter_stream(dict(saved, batch_size=2))

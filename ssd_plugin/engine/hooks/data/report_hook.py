@@ -1,0 +1,38 @@
+"""Reports of what training has skipped so far."""
+
+from abc import abstractmethod
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+class ReportHook(Hook):
+    """Log what training has skipped, every ``interval`` iterations and at the end, if it is more than before.
+
+    Args:
+        interval: Iterations between reports.
+    """
+
+    def __init__(self, interval: int = 1000) -> None:
+        self.interval = interval
+        self._reported = 0
+
+    @abstractmethod
+    def count(self, runner: Runner) -> tuple[int, str]:
+        """Return how much was skipped so far, and the text of the report."""
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Report every ``interval`` iterations."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._report(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Report at the end of training."""
+        self._report(runner)
+
+    def _report(self, runner: Runner) -> None:
+        number, text = self.count(runner)
+        if number > self._reported:
+            self._reported = number
+            runner.logger.warning(text)
