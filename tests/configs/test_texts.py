@@ -12,8 +12,10 @@ import pytest
 import torch
 from mmcv.cnn import is_norm
 from mmdet.registry import LOOPS, PARAM_SCHEDULERS, TASK_UTILS, TRANSFORMS
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import InstanceData
+from torch import nn
 from torch.utils.data import DataLoader
 
 from ssd_plugin.configs import leaf_datasets
@@ -188,6 +190,7 @@ class Augmentation(NamedTuple):
         sides: Range of the sides of a crop over those of the image.
         aspect: Range of a crop's width over its height; ``None`` where it is that of the sides as fractions.
         gray: Range of the levels that a gray of 100 becomes.
+        hue: Largest rotation, in degrees.
         minimal_overlaps: The constraints of a crop.
         tries: Patches drawn for a constraint.
     """
@@ -195,6 +198,7 @@ class Augmentation(NamedTuple):
     sides: tuple
     aspect: tuple | None
     gray: tuple
+    hue: float = 18
     minimal_overlaps: set = frozenset({None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9})
     tries: int = 50
 
@@ -202,9 +206,9 @@ class Augmentation(NamedTuple):
 # The release's 0.3 to 1 is for the root of the area: with an aspect ratio of 2, a side is 0.3 / sqrt(2).
 RELEASE = Augmentation((0.3 / math.sqrt(2), 1), None, ((100 - 32) * 0.5, (100 + 32) * 1.5))
 AUGMENTATIONS = {
-    'ssd300_tutorial_voc': Augmentation((0.3, 1), (0.5, 2), (50, 150)),
-    'ssd300_tutorial_lists_voc': Augmentation((0.3, 1), (0.5, 2), (50, 150)),
-    'ssd300_tutorial_plateau_voc': Augmentation((0.3, 1), (0.5, 2), (50, 150)),
+    'ssd300_tutorial_voc': Augmentation((0.3, 1), (0.5, 2), (50, 150), 18 / 255 * 360),
+    'ssd300_tutorial_lists_voc': Augmentation((0.3, 1), (0.5, 2), (50, 150), 18 / 255 * 360),
+    'ssd300_tutorial_plateau_voc': Augmentation((0.3, 1), (0.5, 2), (50, 150), 18 / 255 * 360),
     'ssd300_scratch_voc': Augmentation((0.3, 1), (0.5, 2), (87, 113), tries=40),
     'ssd300_tf2_voc': RELEASE,
     'ssd300_manytomany_voc': RELEASE,
@@ -219,6 +223,7 @@ def augmentation_of(cfg):
     return next(TRANSFORMS.build(step) for step in pipeline if step['type'] == 'FusedSSDAugment')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', AUGMENTATIONS)
 def test_the_augmentation_stays_in_the_ranges_of_the_text_and_reaches_their_ends(name):
     cfg, text = config(f'recipes/{name}.py'), AUGMENTATIONS[name]
@@ -227,6 +232,8 @@ def test_the_augmentation_stays_in_the_ranges_of_the_text_and_reaches_their_ends
     assert transform.crop_options['tries'] == text.tries
     assert (transform.zoom_out_prob, transform.zoom_out_ratio) == (0.5, (1.0, 4.0))
     assert transform.flips == dict(horizontal=0.5)
+    assert transform.colors['saturation'] == transform.colors['contrast'] == (0.5, 1.5)
+    assert transform.colors['hue'] == pytest.approx(text.hue)
     transform.zoom_out_prob = 0.0
     np.random.seed(0)
     image, boxes = np.full((375, 500, 3), 100, np.uint8), np.array([[100.0, 75.0, 400.0, 300.0]])
@@ -369,6 +376,7 @@ def test_a_prior_at_the_threshold_is_positive_if_the_text_says_so(name):
     assert matcher(priors, truth).object.tolist() == [[0, 0 if OBJECTIVES[name].positive else BACKGROUND]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['ssd300_manytomany_coco', 'ssd300_manytomany_voc'])
 def test_the_many_to_many_loss_of_an_example_is_the_plain_sum_of_the_text(name):
     example = Example(name)
@@ -397,6 +405,33 @@ def test_scales_of_the_notes_are_interpolated_over_all_four_maps():
         assert sides[0] == pytest.approx([scale, scale])
         expected = [(scale * math.sqrt(a), scale / math.sqrt(a)) for a in ratios[len(sides)][2:]]
         assert [tuple(side) for side in sides[2:]] == [pytest.approx(pair) for pair in expected]
+
+
+@pytest.mark.parametrize('name', ['tutorial', 'tutorial_lists', 'tutorial_plateau'])
+def test_the_tutorial_validates_each_epoch_with_the_loss(name):
+    cfg = config(f'recipes/ssd300_{name}_voc.py')
+    assert cfg.model.type == 'MultiBoxDetector' and cfg.model.val_loss
+    loop = loop_of(cfg, VOC0712)
+    assert loop.val_interval == len(loop.dataloader) == 2069
+
+
+@pytest.mark.parametrize('name', ['ssd300_tutorial_voc', 'ssd300_scratch_voc'])
+def test_new_layers_are_initialized_by_xavier(name):
+    detector = detector_of(config(f'recipes/{name}.py'))
+    for conv in [m for part in (detector.neck, detector.bbox_head) for m in part.modules() if isinstance(m, nn.Conv2d)]:
+        bound = math.sqrt(6 / ((conv.in_channels + conv.out_channels) * conv.kernel_size[0] ** 2))
+        assert 0.95 * bound < conv.weight.abs().max() <= bound and not conv.bias.any()
+
+
+def test_timms_weights_come_with_their_activation_and_normalization():
+    model = config('recipes/ssd300_tf2_mobilenetv1_imagenet_voc.py').model
+    assert any(isinstance(module, nn.ReLU6) for module in detector_of(Config(dict(model=model))).backbone.modules())
+    assert list(model.data_preprocessor.mean) == list(model.data_preprocessor.std) == [127.5] * 3
+
+
+@pytest.mark.parametrize('name', ['recipes/ssd300_manytomany_coco.py', 'recipes/ssd300_manytomany_voc.py'])
+def test_dropped_pairs_are_reported(name):
+    assert 'DroppedPairsHook' in {hook.type for hook in config(name).custom_hooks}
 
 
 def test_the_plateau_recipe_returns_to_the_best_checkpoint_by_the_validation_loss():

@@ -31,6 +31,20 @@ class RecordingHook(Hook):
         Path(runner.work_dir, f'rank_{get_rank()}.json').write_text(json.dumps(self.lines))
 
 
+@HOOKS.register_module(force=True)
+class WeightsHook(Hook):
+    """Write the sum of the weights before each iteration to ``weights_N.json`` in the work dir."""
+
+    def before_train(self, runner):
+        self.sums = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.sums.append(sum(float(parameter.detach().double().sum()) for parameter in runner.model.parameters()))
+
+    def after_train(self, runner):
+        Path(runner.work_dir, f'weights_{get_rank()}.json').write_text(json.dumps(self.sums))
+
+
 @MODELS.register_module(force=True)
 class DoubleDetector(SingleStageDetector):
     """A detector in double precision, in which the order of summation does not change the course of a training."""

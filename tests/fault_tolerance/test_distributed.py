@@ -161,3 +161,26 @@ def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they
     run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'whole', *arguments, PORT=free_port())
     found, expected = (torch.load(tmp_path / name / 'iter_25.pth', weights_only=True) for name in ('run', 'whole'))
     assert_same(found['state_dict'], expected['state_dict'])
+
+
+def test_both_ranks_return_to_the_best_weights_when_the_rate_falls(shapes, tmp_path):
+    config = write_config(tmp_path, 'depthwise', shapes, iterations=8)
+    # Nothing improves by so much that it counts, so the rate falls at each validation but the first.
+    config.write_text(
+        config.read_text()
+        + """
+model.update(type='MultiBoxDetector', val_loss=True)
+train_cfg = dict(max_iters=8, val_interval=2)
+optim_wrapper = dict(optimizer=dict(lr=0.3))
+param_scheduler = [
+    dict(type='ReduceOnPlateauLR', monitor='val_loss', threshold=0.99, patience=0, factor=0.5)]
+default_hooks['checkpoint'].update(save_best='val_loss', rule='less', interval=1)
+custom_hooks += [dict(type='ReturnToBestHook'), dict(type='WeightsHook')]
+"""
+    )
+    text = run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', PORT=free_port())
+    assert text.count('training continues from the best weights') >= 3 and 'cannot be loaded' not in text
+    first, second = (json.loads((tmp_path / f'run/weights_{rank}.json').read_text()) for rank in (0, 1))
+    assert len(first) == 8 and first == second
+    # After a fall, the weights are those of the best checkpoint, which are older than the last ones.
+    assert any(before == after for number, after in enumerate(first) for before in first[: max(number - 1, 0)])
