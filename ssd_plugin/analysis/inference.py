@@ -50,6 +50,8 @@ class DetectionOptions:
     suppress: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        # An iterator would be used up by the first look.
+        object.__setattr__(self, 'suppress', tuple(self.suppress or ()))
         check_fraction('min_score', self.min_score)
         check_fraction('max_overlap', self.max_overlap)
         if self.top_k is not None and self.top_k < 1:
