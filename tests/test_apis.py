@@ -114,3 +114,16 @@ def test_missing_and_damaged_files_are_named(shapes_checkpoint, tmp_path):
     cut.write_bytes(shapes_checkpoint.read_bytes()[:-500])
     with pytest.raises(UserError, match='cut.pth is damaged'):
         load(CONFIGS / NAME, cut)
+
+
+@pytest.mark.parametrize('mode', ['I;16', 'I', 'F'])
+def test_a_pil_image_of_more_than_8_bits_is_refused(mode, shapes_model):
+    with pytest.raises(UserError, match='more than 8 bits'):
+        detect(Image.new(mode, (40, 30)), model=shapes_model)
+
+
+def test_classes_to_suppress_may_come_from_an_iterator(shapes_model):
+    image = np.full((60, 80, 3), 128, np.uint8)
+    every = shapes_model.dataset_meta['classes']
+    _, found = detect(image, min_score=0.0, suppress=iter(every[1:]), model=shapes_model)
+    assert len(found) and set(found.label_names) == {every[0]}
