@@ -112,8 +112,8 @@ def _rgb(image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
     if isinstance(image, Image.Image):
         if image.mode in ('I', 'F') or image.mode.startswith('I;'):
             raise UserError(
-                f'a PIL image of mode {image.mode} has more than 8 bits, which a conversion to RGB would clip; pass the '
-                'path of its file, or an array scaled to uint8'
+                f'a PIL image of mode {image.mode} has more than 8 bits, which a conversion to RGB would clip; pass '
+                'the path of its file, or an array scaled to uint8'
             )
         return np.asarray(image.convert('RGB'))
     pixels = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size > 0
