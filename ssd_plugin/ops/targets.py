@@ -21,19 +21,21 @@ class GroundTruth(NamedTuple):
 
     Attributes:
         boxes: ``(B, G, 4)``, xyxy in pixels.
-        labels: ``(B, G)`` int64, 0..C-1, -1 where padded.
-        ignored: ``(B, G)`` bool, the ignore flags; ``None`` if no object has one.
+        labels: ``(B, G)`` int64, 0..C-1, -1 where padded and for an ignored object without a class.
+        ignored: ``(B, G)`` bool, the ignore flags, false where padded; ``None`` if no object has one.
         lengths: Number of objects in each image, if the host knows them.
+        classless: Whether ignored objects may have no class.
     """
 
     boxes: Tensor
     labels: Tensor
     ignored: Tensor | None = None
     lengths: Sequence[int] | None = None
+    classless: bool = False
 
     @property
     def valid(self) -> Tensor:
-        """``(B, G)`` bool, false where padded."""
+        """``(B, G)`` bool, whether there is an object with a class."""
         return self.labels >= 0
 
 

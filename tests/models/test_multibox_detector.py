@@ -64,6 +64,19 @@ def build_detector_of(detector, **options):
     return other
 
 
+@pytest.mark.parametrize('ignored', [None, InstanceData(bboxes=torch.tensor([[300.0, 0.0, 310.0, 10.0]]))])
+def test_validation_takes_images_without_ignored_objects_and_those_without_a_class(ignored):
+    data = batch((1, 1))
+    for sample in data['data_samples']:
+        del sample.ignored_instances
+        if ignored is not None:
+            sample.ignored_instances = ignored
+    with torch.no_grad():
+        *_, losses = build_detector(val_loss=True).val_step(data)
+    assert losses.loss['loss_cls'] > 0
+    assert all(sample.get('ignored_instances') is ignored for sample in data['data_samples'])
+
+
 def test_the_loss_is_the_mean_over_ranks_so_that_all_decay_at_once(monkeypatch):
     detector = build_detector(val_loss=True)
     alone = detector.val_step(batch((1, 1)))[-1].loss['loss_cls']

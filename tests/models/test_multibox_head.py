@@ -9,6 +9,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 
+from ssd_plugin.models.heads.multibox_head import padded_ground_truth
 from ssd_plugin.ops.boxes import encode, pairwise_iou
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
@@ -44,6 +45,7 @@ THEIR_PRIORS = dict(
 THEIR_CODER = dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2])
 
 
+PAIRS = dict(matcher=dict(type='ManyToManyMatcher', ignored='exclude'), loss_multibox=dict(type='ManyToManyLoss'))
 FOCAL = dict(use_sigmoid=True, loss_multibox=dict(type='FocalMultiBoxLoss', quality=True, box_loss='diou'))
 
 
@@ -166,6 +168,45 @@ def test_difficult_objects_train_when_told_to(ignored, trains):
     feats, difficult = features(1), ground_truth([[10.0, 10.0, 50.0, 50.0]])
     losses = head.loss_by_feat(*head(feats), ground_truth([]), metas(1), difficult)
     assert bool(losses['loss_bbox'] > 0) == trains
+
+
+@pytest.mark.parametrize('ignored', ['match', 'exclude', 'background'])
+@pytest.mark.parametrize('nothing', [None, InstanceData(), InstanceData(bboxes=torch.zeros(0, 4))])
+def test_images_without_ignored_objects_have_the_loss_of_their_objects(nothing, ignored):
+    head, feats = build_head(matcher=dict(type='SSDMatcher', ignored=ignored)), features()
+    alone = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas())
+    torch.testing.assert_close(head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas(), [nothing] * 2), alone)
+    # One image has an ignored object, far from all priors: the other still has none.
+    far = [*ground_truth([[900.0, 900.0, 901.0, 901.0]]), nothing]
+    torch.testing.assert_close(head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas(), far), alone)
+
+
+@pytest.mark.parametrize('parts', [dict(), PAIRS])
+@pytest.mark.parametrize('ignored, like', [('match', 'exclude'), ('exclude', 'exclude'), ('background', 'background')])
+def test_ignored_objects_without_a_class_are_excluded_where_others_train(ignored, like, parts):
+    head, reference = (
+        build_head(**{**parts, 'matcher': {**parts.get('matcher', dict(type='SSDMatcher')), 'ignored': treatment}})
+        for treatment in (ignored, like)
+    )
+    reference.load_state_dict(head.state_dict())
+    feats, (crowd,) = features(), ground_truth([[40.0, 2.0, 62.0, 20.0]])
+    boxes_only = InstanceData(bboxes=crowd.bboxes)
+    found = head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas(), [boxes_only, None])
+    expected = reference.loss_by_feat(*reference(feats), ground_truth(*OBJECTS), metas(), [crowd, None])
+    torch.testing.assert_close(found, expected)
+
+
+def test_one_batch_may_have_ignored_objects_with_and_without_a_class():
+    head, feats = build_head(matcher=dict(type='SSDMatcher', ignored='match')), features()
+    with_class, without = ground_truth([[40.0, 2.0, 62.0, 20.0]], [[2.0, 40.0, 20.0, 62.0]])
+    targets = head.targets(
+        head.predictions(*head(feats)).priors,
+        padded_ground_truth(ground_truth(*OBJECTS), [with_class, InstanceData(bboxes=without.bboxes)]),
+    )
+    as_object = padded_ground_truth(ground_truth([*OBJECTS[0], *with_class.bboxes.tolist()], labels=[[0, 1, 0]]))
+    expected = head.targets(head.predictions(*head(feats)).priors, as_object)
+    assert torch.equal(targets.labels[0], expected.labels[0])
+    assert (targets.labels[1] == -1).any()
 
 
 def test_box_types_of_mmdetection_give_the_same_loss():
@@ -420,9 +461,6 @@ def test_levels_that_do_not_agree_are_refused(options):
 def test_unknown_predictor_is_refused():
     with pytest.raises(ValueError, match='thick'):
         build_head(predictor='thick')
-
-
-PAIRS = dict(matcher=dict(type='ManyToManyMatcher', ignored='exclude'), loss_multibox=dict(type='ManyToManyLoss'))
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,10 @@ class MultiBoxDetector(SingleStageDetector):
         return [*samples, BaseDataElement(loss=mean_losses)]
 
 
-def _resized(instances: list[InstanceData], metas: list[dict]) -> list[InstanceData]:
+def _resized(instances: list[InstanceData | None], metas: list[dict]) -> list[InstanceData | None]:
     """Convert boxes from pixels of the original images to pixels of the input of the network."""
-    return [
-        InstanceData(bboxes=scale_boxes(get_box_tensor(part.bboxes), meta['scale_factor']), labels=part.labels)
-        for part, meta in zip(instances, metas)
-    ]
+    resized = [part and part.new() for part in instances]
+    for part, meta in zip(resized, metas):
+        if part:
+            part.bboxes = scale_boxes(get_box_tensor(part.bboxes), meta['scale_factor'])
+    return resized

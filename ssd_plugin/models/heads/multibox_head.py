@@ -179,7 +179,7 @@ class MultiBoxHead(BaseDenseHead):
         bbox_preds: list[Tensor],
         batch_gt_instances: list[InstanceData],
         batch_img_metas: list[dict],
-        batch_gt_instances_ignore: list[InstanceData] | None = None,
+        batch_gt_instances_ignore: list[InstanceData | None] | None = None,
     ) -> dict[str, Tensor]:
         """Return the losses of a batch.
 
@@ -188,7 +188,8 @@ class MultiBoxHead(BaseDenseHead):
             bbox_preds: Offsets per level.
             batch_gt_instances: Per image, ``bboxes`` (G, 4) in pixels and ``labels`` (G,).
             batch_img_metas: Unused; MMDetection passes them.
-            batch_gt_instances_ignore: Per image, the objects with an ignore flag.
+            batch_gt_instances_ignore: Per image, the objects with an ignore flag, with ``labels`` or without; ``None``
+                for an image, or for the batch, without any.
 
         Returns:
             ``loss_cls``, ``loss_bbox`` and any other losses, scalars, and ``num_positives``, by which they are divided.
@@ -288,7 +289,7 @@ def _predictor(
 
 
 def padded_ground_truth(
-    instances: Sequence[InstanceData], ignored: Sequence[InstanceData] | None = None
+    instances: Sequence[InstanceData], ignored: Sequence[InstanceData | None] | None = None
 ) -> GroundTruth:
     """Return the ground truth of a batch, padded; ignored objects follow the others of their image.
 
@@ -296,20 +297,30 @@ def padded_ground_truth(
 
     Args:
         instances: Per image, ``bboxes`` (G, 4) and ``labels`` (G,).
-        ignored: Per image, the objects with an ignore flag.
+        ignored: Per image, the objects with an ignore flag: ``bboxes``, and ``labels`` where their class is known.
+            ``None`` for an image, or no fields, for none.
     """
     boxes, labels = [get_box_tensor(part.bboxes) for part in instances], [part.labels for part in instances]
-    flags = None
-    if ignored is not None and any(len(part) for part in ignored):
-        pairs = list(zip(instances, ignored))
-        per_image = [torch.cat([a.labels.new_zeros(len(a)), b.labels.new_ones(len(b))]) for a, b in pairs]
+    others = [part if part else None for part in ignored or ()]
+    flags, classless = None, any(part is not None and 'labels' not in part for part in others)
+    if any(part is not None for part in others):
+        more_boxes = [b[:0] if part is None else get_box_tensor(part.bboxes) for b, part in zip(boxes, others)]
+        more_labels = [_labels_of(part, b, c) for part, b, c in zip(others, more_boxes, labels)]
+        per_image = [torch.cat([torch.zeros_like(a), torch.ones_like(b)]) for a, b in zip(labels, more_labels)]
         flags = pad_sequence(per_image, batch_first=True).bool()
-        boxes = [torch.cat([a, get_box_tensor(b.bboxes)]) for a, b in zip(boxes, ignored)]
-        labels = [torch.cat([a.labels, b.labels]) for a, b in pairs]
+        boxes = [torch.cat(parts) for parts in zip(boxes, more_boxes)]
+        labels = [torch.cat(parts) for parts in zip(labels, more_labels)]
     lengths = [len(part) for part in labels]
     padded = pad_sequence(boxes, batch_first=True)
     padded_labels = pad_sequence(labels, batch_first=True, padding_value=-1)
     if padded.shape[1] == 0:
         padded = padded.new_zeros(len(padded), 1, 4)
         padded_labels = padded_labels.new_full((len(padded), 1), -1)
-    return GroundTruth(padded, padded_labels, flags, lengths)
+    return GroundTruth(padded, padded_labels, flags, lengths, classless)
+
+
+def _labels_of(ignored: InstanceData | None, boxes: Tensor, like: Tensor) -> Tensor:
+    """Return the labels of the ignored objects with these boxes, -1 without a class, in the type of other labels."""
+    if ignored is None or 'labels' not in ignored:
+        return like.new_full((len(boxes),), -1)
+    return ignored.labels

@@ -16,7 +16,8 @@ class Matcher(ABC):
         iou_threshold: Lowest IoU of a match; whether the threshold itself matches depends on the matcher.
         ignored: Treatment of annotated objects with an ignore flag, which are VOC's ``difficult`` objects and COCO's
             crowds. ``'match'`` trains on them like on any other (VOC, as the original release does), ``'exclude'``
-            takes no negatives from them (COCO), ``'background'`` treats them as background.
+            takes no negatives from them (COCO), ``'background'`` treats them as background. With ``'match'``, those
+            without a class, as MMDetection allows, are treated as with ``'exclude'``.
         ignored_iof: With ``'exclude'``, the fraction of a prior inside such an object from which the prior is ignored.
 
     Attributes:
@@ -52,8 +53,11 @@ class Matcher(ABC):
 
     def excluded(self, priors: Tensor, ground_truth: GroundTruth) -> Tensor | None:
         """Return which priors ``(B, P)`` are excluded from negative mining; ``None`` if none is."""
-        if ground_truth.ignored is None or self.ignored != 'exclude':
+        regions = ground_truth.ignored
+        if regions is None or self.ignored == 'background':
             return None
-        return priors_in_regions(
-            priors, ground_truth.boxes, ground_truth.valid & ground_truth.ignored, self.ignored_iof
-        )
+        if self.ignored == 'match':
+            if not ground_truth.classless:
+                return None
+            regions = regions & ~ground_truth.valid
+        return priors_in_regions(priors, ground_truth.boxes, regions, self.ignored_iof)
