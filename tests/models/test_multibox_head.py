@@ -231,6 +231,21 @@ def test_outputs_and_loss_equal_mmdetections_head():
     torch.testing.assert_close(found['loss_bbox'], sum(expected['loss_bbox']))
 
 
+@pytest.mark.parametrize(
+    'coder', [dict(type='VarianceBBoxCoder', use_box_type=True), dict(THEIR_CODER, use_box_type=True)]
+)
+@pytest.mark.parametrize('options', [dict(), FOCAL])
+def test_detections_have_the_box_type_of_the_coder(coder, options):
+    typed, plain = build_head(bbox_coder=coder, **options), build_head(**options)
+    plain.load_state_dict(typed.state_dict())
+    feats, more = features(), dict(scale_factor=(2.0, 0.5))
+    losses = [head.loss_by_feat(*head(feats), ground_truth(*OBJECTS), metas()) for head in (typed, plain)]
+    torch.testing.assert_close(*losses)
+    found, expected = (head.predict_by_feat(*head(feats), metas(**more), rescale=True)[0] for head in (typed, plain))
+    assert isinstance(found.bboxes, HorizontalBoxes) and isinstance(expected.bboxes, torch.Tensor)
+    torch.testing.assert_close(found.bboxes.tensor, expected.bboxes, rtol=1e-4, atol=1e-3)
+
+
 def test_predictions_equal_mmdetections_head():
     theirs, ours = their_head(THEIR_PRIORS, THEIR_CODER), build_head()
     ours.load_state_dict(theirs.state_dict())

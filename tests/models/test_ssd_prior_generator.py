@@ -211,3 +211,47 @@ def test_ratios_are_taken_as_they_are_without_flip():
     root = 2**0.5
     expected = [[20, 20], [40, 40], [20 * root, 20 / root], [20 * 0.333**0.5, 20 / 0.333**0.5]]
     torch.testing.assert_close(generator.shapes[0], torch.tensor(expected, dtype=torch.float64))
+
+
+CLIPPED = dict(input_size=(60, 40), strides=[8, 16], scales=[0.3, 0.6], aspect_ratios=[[2], [2, 3]], clip='corners')
+
+
+def test_priors_of_a_level_are_those_of_the_grid():
+    generator = build(**CLIPPED)
+    for level, (size, grid_of_level) in enumerate(
+        zip(generator.featmap_sizes, generator.grid_priors(generator.featmap_sizes, device='cpu'))
+    ):
+        assert torch.equal(generator.single_level_grid_priors(size, level, device='cpu'), grid_of_level)
+        chosen = torch.tensor([5, 0, len(grid_of_level) - 1, 5])
+        assert torch.equal(generator.sparse_priors(chosen, size, level, device='cpu'), grid_of_level[chosen])
+    last = generator.sparse_priors(torch.tensor([1]), generator.featmap_sizes[-1], -1, torch.float64, 'cpu')
+    assert last.dtype == torch.float64 and last.shape == (1, 4)
+
+
+def test_another_size_of_one_level_is_an_error_that_shows_all():
+    with pytest.raises(ValueError, match=r'\[\(5, 8\), \(2, 4\)\].*\[\(5, 8\), \(3, 4\)\]'):
+        build(**CLIPPED).single_level_grid_priors((2, 4), 1, device='cpu')
+
+
+def test_base_anchors_are_those_of_the_first_cell_and_equal_mmdetections():
+    theirs = TASK_UTILS.build(
+        dict(
+            type='SSDAnchorGenerator',
+            scale_major=False,
+            strides=[16, 32],
+            ratios=[[2], [2, 3]],
+            min_sizes=[20, 40],
+            max_sizes=[30, 50],
+        )
+    )
+    ours = build(
+        input_size=64,
+        strides=[16, 32],
+        sizes=[(20, 30), (40, 50)],
+        aspect_ratios=[[2], [2, 3]],
+        centers='step',
+        clip='corners',
+    )
+    for found, expected in zip(ours.base_anchors, theirs.base_anchors):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)

@@ -1,13 +1,13 @@
 """Head of SSD: class scores and box offsets for every prior, loss, and detections."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS, TASK_UTILS
-from mmdet.structures.bbox import get_box_tensor, scale_boxes
+from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor, scale_boxes
 from mmengine.model import bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from ssd_plugin.models.task_modules.matcher import Matcher
 from ssd_plugin.models.task_modules.variance_bbox_coder import VarianceBBoxCoder
 from ssd_plugin.ops.detections import DetectionSettings, detect
 from ssd_plugin.ops.output_layout import OutputLayout
-from ssd_plugin.ops.predictions import Predictions
+from ssd_plugin.ops.predictions import BoxCoder, Predictions
 from ssd_plugin.ops.targets import (
     GroundTruth,
     PairMatches,
@@ -171,7 +171,7 @@ class MultiBoxHead(BaseDenseHead):
         sizes = [m.shape[-2:] for m in cls_maps]
         grids = self.prior_generator.grid_priors(sizes, dtype=torch.float32, device=cls_maps[0].device)
         priors = torch.cat([get_box_tensor(grid) for grid in grids])
-        return Predictions(cls_maps, box_maps, self.layout, priors, self.bbox_coder)
+        return Predictions(cls_maps, box_maps, self.layout, priors, _TensorCoder(self.bbox_coder))
 
     def loss_by_feat(
         self,
@@ -242,7 +242,8 @@ class MultiBoxHead(BaseDenseHead):
 
         Returns:
             Per image, ``bboxes`` (N, 4), clipped at the border of the image unless the coder's ``clip_border`` is off,
-            ``scores`` (N,) and ``labels`` (N,), highest score first.
+            a tensor or, with the coder's ``use_box_type``, ``HorizontalBoxes``; ``scores`` (N,) and ``labels`` (N,),
+            highest score first.
         """
         settings = self._settings(self.test_cfg or {} if cfg is None else cfg, with_nms)
         shapes = bbox_preds[0].new_tensor([meta['img_shape'][:2] for meta in batch_img_metas], dtype=torch.float32)
@@ -252,6 +253,8 @@ class MultiBoxHead(BaseDenseHead):
             boxes = found.boxes
             if rescale:
                 boxes = scale_boxes(boxes, [1 / factor for factor in meta['scale_factor']])
+            if getattr(self.bbox_coder, 'use_box_type', False):
+                boxes = HorizontalBoxes(boxes)
             results.append(InstanceData(bboxes=boxes, scores=found.scores, labels=found.labels))
         return results
 
@@ -270,6 +273,18 @@ class MultiBoxHead(BaseDenseHead):
             clip=getattr(self.bbox_coder, 'clip_border', True),
             best_class_only=cfg.get('best_class_only', False),
         )
+
+
+class _TensorCoder(NamedTuple):
+    """A box coder whose boxes are tensors, whatever its ``use_box_type``."""
+
+    coder: BoxCoder
+
+    def encode(self, bboxes: Tensor, gt_bboxes: Tensor) -> Tensor:
+        return self.coder.encode(bboxes, gt_bboxes)
+
+    def decode(self, bboxes: Tensor, pred_bboxes: Tensor) -> Tensor:
+        return get_box_tensor(self.coder.decode(bboxes, pred_bboxes))
 
 
 def _predictor(

@@ -127,6 +127,14 @@ class SSDPriorGenerator:
         return [len(shapes) for shapes in self.shapes]
 
     @property
+    def base_anchors(self) -> list[Tensor]:
+        """Per level, the priors ``(A, 4)`` of the first cell, xyxy in pixels, before they are clipped."""
+        return [
+            grid_of_priors(shapes, (1, 1), self._step(size, stride)).float()
+            for shapes, size, stride in zip(self.shapes, self.featmap_sizes, self.strides)
+        ]
+
+    @property
     def featmap_sizes(self) -> list[tuple[int, int]]:
         """(height, width) of each feature map in cells, from the input size and the strides."""
         width, height = self.input_size
@@ -167,6 +175,56 @@ class SSDPriorGenerator:
                 for shapes, size, stride in zip(self.shapes, self.featmap_sizes, self.strides)
             ]
         return self._grids[key]
+
+    def single_level_grid_priors(
+        self,
+        featmap_size: tuple[int, int],
+        level_idx: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = 'cuda',
+    ) -> Tensor:
+        """Return the priors of one level, as :meth:`grid_priors` does those of all.
+
+        Args:
+            featmap_size: (height, width) of the level in cells.
+            level_idx: Index of the level.
+            dtype: Type of the result.
+            device: Device of the result. The default is MMDetection's.
+
+        Returns:
+            ``(H * W * A, 4)`` xyxy in pixels, which must not be modified in place.
+
+        Raises:
+            ValueError: ``featmap_size`` does not follow from ``input_size`` and the stride of the level.
+        """
+        sizes = self.featmap_sizes
+        sizes[level_idx] = featmap_size
+        return self.grid_priors(sizes, dtype, device)[level_idx]
+
+    def sparse_priors(
+        self,
+        prior_idxs: Tensor,
+        featmap_size: tuple[int, int],
+        level_idx: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = 'cuda',
+    ) -> Tensor:
+        """Return some of the priors of a level.
+
+        Args:
+            prior_idxs: ``(N,)`` indices into the priors of :meth:`single_level_grid_priors`.
+            featmap_size: (height, width) of the level in cells.
+            level_idx: Index of the level.
+            dtype: Type of the result.
+            device: Device of the result. The default is MMDetection's.
+
+        Returns:
+            ``(N, 4)`` xyxy in pixels.
+
+        Raises:
+            ValueError: ``featmap_size`` does not follow from ``input_size`` and the stride of the level.
+        """
+        return self.single_level_grid_priors(featmap_size, level_idx, dtype, device)[prior_idxs.to(device)]
 
     def _step(self, featmap_size: tuple[int, int], stride: tuple[float, float]) -> tuple[float, float]:
         """Return the (x, y) distance between the cells of a level in pixels."""
