@@ -410,18 +410,39 @@ def start_gloo_without_gpu() -> None:
     Runner.wrap_model = wrap_model
 
 
-def replace_image_loader(loader: type) -> None:
-    """Have MMDetection's ``get_loading_pipeline`` (3.3.0, onedl 3.5.1) recognize the plugin's ``LoadImageFromFile``.
+def recognize_image_loaders(*loaders: type) -> None:
+    """Have MMDetection's ``get_loading_pipeline`` (3.3.0, onedl 3.5.1) recognize other steps that load images.
 
-    The function, which ``tools/analysis_tools/analyze_results.py`` calls, keeps the steps whose class is exactly
-    MMCV's, so that a subclass under the same name would not count as a step that loads images.
+    The function, which ``tools/analysis_tools/analyze_results.py`` calls, keeps the steps whose class is exactly MMCV's
+    or MMDetection's. The replacement keeps subclasses too, which may be registered under the same names.
 
     Args:
-        loader: The class registered as ``LoadImageFromFile``.
+        loaders: Classes whose steps become ``LoadImageFromFile``, with their ``backend_args``.
     """
+    import mmdet.datasets
+    from mmcv.transforms import LoadImageFromFile
     from mmdet.datasets import utils
+    from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
+    from mmdet.registry import TRANSFORMS
 
-    utils.LoadImageFromFile = loader
+    def get_loading_pipeline(pipeline: list[dict]) -> list[dict]:
+        kept = []
+        for step in pipeline:
+            kind = step['type'] if isinstance(step['type'], type) else TRANSFORMS.get(step['type'])
+            if kind is None:
+                continue
+            if issubclass(kind, loaders):
+                kept.append(dict(type='LoadImageFromFile', backend_args=step.get('backend_args')))
+            elif issubclass(kind, (LoadImageFromFile, LoadAnnotations, LoadPanopticAnnotations)):
+                # Without a box type, boxes are arrays, which the tools of MMDetection do not take.
+                kept.append({key: value for key, value in step.items() if (key, value) != ('box_type', None)})
+        if len(kept) != 2:
+            found = ', '.join(str(step['type']) for step in pipeline)
+            raise ValueError(f'a pipeline must have one step that loads images and one for annotations, got: {found}')
+        return kept
+
+    for module in (utils, mmdet.datasets):
+        module.get_loading_pipeline = get_loading_pipeline
 
 
 def log_initialization(module: 'nn.Module', text: str) -> None:

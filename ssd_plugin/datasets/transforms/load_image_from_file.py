@@ -8,7 +8,6 @@ from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmdet.registry import TRANSFORMS
 from mmengine.fileio import FileClient
 
-from ssd_plugin.compat import replace_image_loader
 from ssd_plugin.errors import UnusableData
 
 from .image_decoding import UnreadableImage, decode, read_file
@@ -62,6 +61,3 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         if image is None:
             raise UnreadableImage('it is damaged, or not an image of a known format')
         return image
-
-
-replace_image_loader(LoadImageFromFile)

@@ -9,7 +9,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine.dataset import Compose
 from PIL import Image
 
-from ssd_plugin.configs import read_config
+from ssd_plugin.configs import leaf_datasets, pipeline_steps, read_config
 from ssd_plugin.datasets.transforms import LoadImageFromFile
 from ssd_plugin.errors import UnusableData
 
@@ -105,4 +105,27 @@ def test_test_pipelines_and_mmdetections_inferencer_use_it():
 
 def test_mmdetections_analysis_tools_see_it_load():
     steps = read_config('ssd_plugin::ssd300_voc.py').test_dataloader.dataset.pipeline
-    assert [step.type for step in get_loading_pipeline(steps)] == ['LoadImageFromFile', 'LoadAnnotations']
+    assert [step['type'] for step in get_loading_pipeline(steps)] == ['LoadImageFromFile', 'LoadAnnotations']
+
+
+@pytest.mark.parametrize('name', ['ssd300_voc.py', 'ssd300_coco.py', 'demo/ssd_depthwise_shapes.py'])
+def test_mmdetections_analysis_tools_load_images_and_boxes_as_training_does(name):
+    dataset = read_config(f'ssd_plugin::{name}').train_dataloader.dataset
+    ((_, leaf), *_) = leaf_datasets(dataset)
+    steps = [step.transform for step in pipeline_steps(leaf)]
+    loading = get_loading_pipeline(steps)
+    assert [step['type'] for step in loading] == ['LoadImageFromFile', 'LoadAnnotations']
+    # Otherwise boxes are arrays, which MMDetection's tools do not take.
+    assert 'box_type' not in loading[1]
+    # The config stays as it is.
+    assert steps[0].type == 'LoadEncodedImage'
+
+
+def test_subclasses_count_as_loading_and_a_pipeline_without_it_is_an_error_that_lists_its_steps():
+    class Loader(LoadImageFromFile):
+        pass
+
+    steps = [dict(type=Loader), dict(type='LoadAnnotations', with_bbox=True), dict(type='PackDetInputs')]
+    assert get_loading_pipeline(steps) == steps[:2]
+    with pytest.raises(ValueError, match='LoadAnnotations, PackDetInputs'):
+        get_loading_pipeline(steps[1:])
