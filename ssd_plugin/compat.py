@@ -8,6 +8,7 @@ This file is imported before MMEngine, MMCV and MMDetection are known to be inst
 functions.
 """
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -35,6 +36,7 @@ else:
     CheckpointHook = object
 
 CONFIG_SCOPE = 'ssd_plugin'
+CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 MIN_TORCH = '2.6'
 
 # Import name -> distribution -> (lowest version, first version known to be too new, newest version tested). The OneDL
@@ -240,57 +242,122 @@ def keep_weights_only() -> None:
     checkpoint._safe_torch_load = load_safely
 
 
-def resolve_config_names() -> None:
-    """Let configs inherit from those of this package by name: ``_base_ = 'ssd_plugin::ssd300_voc.py'``.
+def _name_in_package(text: object) -> str | None:
+    """Return NAME of the text ``ssd_plugin::NAME``; ``None`` for any other text."""
+    scope, separator, name = str(text).partition('::')
+    return name if separator and scope == CONFIG_SCOPE else None
 
-    MMEngine (0.10.7, onedl 0.10.12) resolves ``PACKAGE::`` only for packages in its own table, requires a folder in the
-    path, and makes the package the registry scope of the config. The components of this package are in MMDetection's
-    registries, so its configs are read like local ones, which leaves the scope as it is.
+
+def resolve_config_names() -> None:
+    """Let configs of this package be read and inherited by name.
+
+    ``_base_ = 'ssd_plugin::ssd300_voc.py'`` in a config, and ``Config.fromfile('ssd_plugin::ssd300_voc.py')``, as the
+    tools of MMDetection and ``init_detector`` call it.
+
+    MMEngine (0.10.7, onedl 0.10.12) resolves ``PACKAGE::`` only in ``_base_`` and only for packages in its own table,
+    requires a folder in the path, and makes the package the registry scope of the config. The components of this
+    package are in MMDetection's registries, so its configs are read like local ones, which leaves the scope as it is.
     """
     from mmengine.config import Config
 
-    original = Config._get_cfg_path
+    get_cfg_path, fromfile = Config._get_cfg_path, Config.fromfile
 
-    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
-        scope, separator, name = cfg_path.partition('::')
-        if separator and scope == CONFIG_SCOPE:
-            return str(config_path(name)), None
-        return original(cfg_path, filename)
+    def get_cfg_path_by_name(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        name = _name_in_package(cfg_path)
+        return get_cfg_path(cfg_path, filename) if name is None else (str(config_path(name)), None)
 
-    Config._get_cfg_path = staticmethod(get_cfg_path)
+    def fromfile_by_name(filename: str | Path, *args: Any, **kwargs: Any) -> Config:
+        name = _name_in_package(filename)
+        return fromfile(filename if name is None else config_path(name), *args, **kwargs)
+
+    Config._get_cfg_path = staticmethod(get_cfg_path_by_name)
+    Config.fromfile = staticmethod(fromfile_by_name)
+
+
+def inherit_by_import() -> None:
+    """Let MMEngine's Python configs inherit those of this package.
+
+    They do so with ``from ssd_plugin.configs.ssd300_voc import *`` in ``with read_base():``.
+
+    MMEngine (0.10.7, onedl 0.10.12) looks for the module in the folder of the package and requires that it inherits by
+    import, too. The configs of this package are under ``.mim`` and inherit by ``_base_``. Called after
+    :func:`replace_pkg_resources`, which may replace the same function.
+    """
+    from mmengine.config import Config, ConfigDict, config
+
+    installed_path, parse = config.get_installed_path, Config._parse_lazy_import
+
+    def get_installed_path(package: str) -> str:
+        return str(CONFIGS.parent) if package == CONFIG_SCOPE else installed_path(package)
+
+    def parse_lazy_import(filename: str) -> tuple[ConfigDict, set[str]]:
+        if CONFIGS in Path(filename).parents:
+            return Config.fromfile(filename)._cfg_dict, set()
+        return parse(filename)
+
+    config.get_installed_path = get_installed_path
+    Config._parse_lazy_import = staticmethod(parse_lazy_import)
 
 
 def find_models_by_name() -> None:
     """Make MMEngine find the models of ``model-index.yml`` by name.
 
-    For example ``get_config('ssd_plugin::NAME.py')`` and ``DetInferencer('ssd_plugin::NAME')``.
+    For example ``get_config('ssd_plugin::ssd300_voc.py')``, ``get_model`` with the same name, and
+    ``DetInferencer('ssd_plugin::ssd300_voc')``, or without ``ssd_plugin::`` where MMDetection has no model of the name.
 
     MMEngine (0.10.7, onedl 0.10.12) knows only the packages of OpenMMLab, requires a folder in the path of a config,
     and searches for a model in the package whose registries build it, which here is MMDetection.
     """
+    import mmengine.hub
     from mmengine.config import Config
     from mmengine.config.utils import MODULE2PACKAGE
     from mmengine.hub import hub
     from mmengine.infer import BaseInferencer
+    from mmengine.registry import MODELS, DefaultScope
+    from torch import nn
 
     MODULE2PACKAGE[CONFIG_SCOPE] = CONFIG_SCOPE
-    split_name, load_model = hub._get_package_and_cfg_path, BaseInferencer._load_model_from_metafile
+    split_name, build_model = hub._get_package_and_cfg_path, hub.get_model
+    load_model = BaseInferencer._load_model_from_metafile
 
     def get_package_and_cfg_path(cfg_path: str) -> tuple[str, str]:
-        scope, separator, name = cfg_path.partition('::')
-        return (scope, name) if separator and scope == CONFIG_SCOPE else split_name(cfg_path)
+        name = _name_in_package(cfg_path)
+        if name is None:
+            return split_name(cfg_path)
+        return CONFIG_SCOPE, config_path(name).relative_to(CONFIGS).as_posix()
 
-    def load_model_from_metafile(self: BaseInferencer, model: str) -> tuple[Config, str | None]:
-        scope, separator, name = model.partition('::')
-        if not separator or scope != CONFIG_SCOPE:
-            return load_model(self, model)
-        registry_scope, self.scope = self.scope, scope
+    def get_model(cfg_path: str, pretrained: bool = False, **kwargs: Any) -> nn.Module:
+        if _name_in_package(cfg_path) is None:
+            return build_model(cfg_path, pretrained, **kwargs)
+        cfg = hub.get_config(cfg_path, pretrained)
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            model = MODELS.build(cfg.model, default_args=kwargs)
+        if pretrained:
+            hub.load_checkpoint(model, cfg.model_path)
+            # Runner would initialize it again.
+            model.is_init = True
+        return model
+
+    def load_own(self: BaseInferencer, name: str) -> tuple[Config, str | None]:
+        registry_scope, self.scope = self.scope, CONFIG_SCOPE
         try:
             return load_model(self, name)
         finally:
             self.scope = registry_scope
 
+    def load_model_from_metafile(self: BaseInferencer, model: str) -> tuple[Config, str | None]:
+        name = _name_in_package(model)
+        if name is not None:
+            return (Config.fromfile(model), None) if name.endswith('.py') else load_own(self, name)
+        try:
+            return load_model(self, model)
+        except ValueError:
+            with contextlib.suppress(ValueError):
+                return load_own(self, model)
+            raise
+
     hub._get_package_and_cfg_path = get_package_and_cfg_path
+    hub.get_model = mmengine.hub.get_model = get_model
     BaseInferencer._load_model_from_metafile = load_model_from_metafile
 
 
@@ -323,23 +390,23 @@ def config_path(name: str) -> Path:
 
     Args:
         name: Path relative to the folder of configs, for example ``'ssd300_voc.py'`` or
-            ``'bccd/ssd_depthwise_bccd.py'``.
+            ``'bccd/ssd_depthwise_bccd.py'``; the suffix may be omitted.
 
     Raises:
         FileNotFoundError: There is no such config. The message names the configs with the same file name or, if there
             are none, all of them.
     """
-    folder = Path(__file__).parent / '.mim' / 'configs'
-    path = folder / name
+    path = CONFIGS / name
+    path = path if path.suffix else path.with_suffix('.py')
     if not path.is_file():
         known = sorted(
-            p.relative_to(folder).as_posix()
-            for p in folder.rglob('*.py')
-            if '_base_' not in p.relative_to(folder).parts
+            p.relative_to(CONFIGS).as_posix()
+            for p in CONFIGS.rglob('*.py')
+            if '_base_' not in p.relative_to(CONFIGS).parts
         )
-        namesakes = [other for other in known if Path(other).name == Path(name).name]
+        namesakes = [other for other in known if Path(other).name == path.name]
         hint = f'did you mean {" or ".join(namesakes)}?' if namesakes else f'it has: {", ".join(known)}'
-        raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {folder}; {hint}")
+        raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {CONFIGS}; {hint}")
     return path
 
 
@@ -469,6 +536,7 @@ def install() -> None:
     resolve_config_names()
     find_models_by_name()
     replace_pkg_resources()
+    inherit_by_import()
     start_gloo_without_gpu()
 
 

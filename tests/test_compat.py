@@ -6,10 +6,14 @@ import textwrap
 from types import SimpleNamespace
 
 import mmcv.ops
+import numpy as np
 import pytest
 import torch
 import torchvision
+from mmdet.apis import inference_detector, init_detector
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.hub import get_model
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -19,6 +23,7 @@ from ssd_plugin import compat
 from tests.support import ROOT, WHOLE_CONFIGS
 
 STANDS_IN = isinstance(sys.modules['mmcv._ext'], compat._OpsStandIn)
+SHAPES = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 needs_stand_in = pytest.mark.skipif(not STANDS_IN, reason='this mmcv has compiled ops')
 
 
@@ -85,8 +90,6 @@ def test_compiled_ops_are_used_where_they_exist_and_pkg_resources_is_not_needed(
 
 
 def test_a_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
-    import numpy as np
-
     history = HistoryBuffer([1.0, 2.0, 3.0], [1, 1, 1])
     path = tmp_path / 'iter_1.pth'
     torch.save(dict(message_hub=dict(log_scalars=dict(loss=history)), lr=np.float64(0.1), seed=np.int64(3)), path)
@@ -97,8 +100,6 @@ def test_a_checkpoint_with_log_history_loads_with_weights_only(tmp_path):
 
 @pytest.mark.parametrize('core', ['core', '_core'])
 def test_arrays_written_by_numpy_1_and_2_load(core, tmp_path):
-    import numpy as np
-
     path = tmp_path / 'array.pth'
     torch.save(dict(array=np.arange(3.0)), path, _use_new_zipfile_serialization=False)
     # Pickle protocol 2 terminates the name of a module with a newline, so it can be replaced by a longer one.
@@ -174,6 +175,66 @@ def test_the_package_contains_every_config_and_tool():
 def test_mmdetections_configs_resolve_by_name(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmdet::_base_/default_runtime.py'\n")
     assert Config.fromfile(tmp_path / 'mine.py').default_scope == 'mmdet'
+
+
+@pytest.mark.parametrize('name', ['ssd_plugin::ssd300_voc.py', 'ssd_plugin::ssd300_voc'])
+def test_a_config_is_read_by_name(name):
+    assert Config.fromfile(name).filename == str(compat.CONFIGS / 'ssd300_voc.py')
+    with pytest.raises(FileNotFoundError, match='bccd/ssd_depthwise_bccd.py'):
+        Config.fromfile('ssd_plugin::ssd_depthwise_bccd')
+
+
+def test_mmdetection_initializes_a_detector_by_name(shapes_checkpoint):
+    model = init_detector(SHAPES, str(shapes_checkpoint), device='cpu')
+    assert model.dataset_meta['classes'] == ('circle', 'square', 'triangle', 'star')
+    assert len(inference_detector(model, np.zeros((120, 160, 3), np.uint8)).pred_instances) <= 200
+
+
+def test_the_hub_builds_a_model_by_name_with_its_weights(monkeypatch):
+    loaded = []
+    monkeypatch.setattr('mmengine.hub.hub.load_checkpoint', lambda model, path: loaded.append((model, path)))
+    model = get_model('ssd_plugin::pretrained/ssd300_mmdet_coco.py', pretrained=True)
+    assert type(model.bbox_head).__name__ == 'MultiBoxHead' and model.bbox_head.num_classes == 80
+    ((into, path),) = loaded
+    assert into is model and path.endswith('ssd300_coco_20210803_015428-d231a06e.pth')
+    # Runner.train would initialize it again.
+    assert model.is_init
+    assert type(get_model(SHAPES).bbox_head).__name__ == 'MultiBoxHead' and len(loaded) == 1
+
+
+NEW_STYLE = """
+from mmengine.config import read_base
+
+from ssd_plugin.models import MultiBoxDetector
+
+with read_base():
+    from ssd_plugin.configs.{name} import *
+
+model.update(type=MultiBoxDetector, val_loss=True)
+model.bbox_head.num_classes = 3
+"""
+
+
+def test_a_config_inherits_by_import(tmp_path):
+    (tmp_path / 'mine.py').write_text(NEW_STYLE.format(name='ssd300_voc'))
+    (tmp_path / 'again.py').write_text(
+        'from mmengine.config import read_base\nwith read_base():\n    from .mine import *\nload_from = 5\n'
+    )
+    cfg, plain = Config.fromfile(tmp_path / 'again.py'), Config.fromfile('ssd_plugin::ssd300_voc.py')
+    assert set(cfg) - {'read_base', 'MultiBoxDetector'} == set(plain)
+    assert {key for key in plain if cfg[key] != plain[key]} == {'model', 'load_from'}
+    # Saved and read again, as training does.
+    cfg.dump(tmp_path / 'dumped.py')
+    dumped = Config.fromfile(tmp_path / 'dumped.py')
+    assert dumped.model.bbox_head.num_classes == 3 and dumped.default_hooks == plain.default_hooks
+    model = MODELS.build(dumped.model)
+    assert model.val_loss and model.bbox_head.num_classes == 3
+
+
+def test_a_config_that_inherits_an_unknown_one_by_import_is_an_error_that_names_it(tmp_path):
+    (tmp_path / 'mine.py').write_text(NEW_STYLE.format(name='ssd299_voc'))
+    with pytest.raises(RuntimeError, match='configs/ssd299_voc.py not found'):
+        Config.fromfile(tmp_path / 'mine.py')
 
 
 def versions(monkeypatch, **changed):

@@ -1,5 +1,7 @@
 """The index of models: MMDetection's tools find the configs by name."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mmdet.apis import DetInferencer
@@ -52,6 +54,25 @@ def test_mmengine_finds_a_config_and_its_weights_by_name(name, weights):
     cfg = get_config(f'ssd_plugin::{name}', pretrained=True)
     assert cfg.filename == str(ROOT / 'ssd_plugin/.mim/configs' / name)
     assert cfg.model_path is None if weights is None else cfg.model_path.endswith(weights)
+
+
+@pytest.mark.parametrize(
+    'name, path',
+    [
+        ('ssd300_voc', '/configs/ssd300_voc.py'),
+        ('ssd_plugin::demo/ssd_depthwise_shapes.py', '/configs/demo/ssd_depthwise_shapes.py'),
+        # MMDetection has a model of that name.
+        ('ssd300_coco', 'mmdet/.mim/configs/ssd/ssd300_coco.py'),
+    ],
+)
+def test_mmdetections_inferencer_finds_a_model_under_its_bare_name_and_a_config_by_its_path(name, path):
+    cfg, _ = DetInferencer._load_model_from_metafile(SimpleNamespace(scope='mmdet'), name)
+    assert cfg.filename.endswith(path)
+
+
+def test_an_unknown_bare_name_is_mmdetections_error():
+    with pytest.raises(ValueError, match='ssd299_voc in mmdet'):
+        DetInferencer('ssd299_voc', device='cpu')
 
 
 def test_mmdetection_finds_a_model_by_name():
