@@ -1,9 +1,15 @@
-"""Run a tool from wherever the package is installed: ``python -m ssd_plugin train ssd_plugin::ssd300_voc.py``."""
+"""Run a tool from wherever the package is installed: ``python -m ssd_plugin train ssd_plugin::ssd300_voc.py``.
+
+``python -m ssd_plugin mmdet TOOL`` runs one of MMDetection's own.
+"""
 
 import os
 import runpy
 import sys
 from pathlib import Path
+
+from ssd_plugin.cli import mmdet_tools
+from ssd_plugin.cli.error_messages import exit_on_user_error
 
 TOOLS = Path(__file__).parent / '.mim' / 'tools'
 SUFFIXES = ('.py', '.sh')
@@ -23,9 +29,15 @@ def find_tools() -> dict[str, Path]:
 def main() -> None:
     """Run the tool that the first argument names with the remaining arguments."""
     tools = find_tools()
-    usage = f'usage: python -m ssd_plugin TOOL [arguments of the tool]\ntools: {", ".join(tools)}'
+    usage = (
+        f'usage: python -m ssd_plugin TOOL [arguments of the tool]\ntools: {", ".join(tools)}\n'
+        "MMDetection's own tools: python -m ssd_plugin mmdet TOOL"
+    )
     if sys.argv[1:] in ([], ['-h'], ['--help']):
         print(usage)
+        return
+    if sys.argv[1] == 'mmdet':
+        exit_on_user_error(lambda: mmdet_tools.run(sys.argv[2:]))
         return
     tool = tools.get(sys.argv[1])
     if tool is None:

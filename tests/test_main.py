@@ -64,6 +64,16 @@ def test_without_a_tool_the_tools_are_listed(monkeypatch, capsys):
     assert 'prepare_data' in capsys.readouterr().out
 
 
+def test_a_tool_of_mmdetection_gets_the_arguments_behind_its_name(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        run_main(monkeypatch, 'mmdet', 'get_flops', '--help')
+    assert exit_.value.code == 0
+    assert 'usage: get_flops.py' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run_main(monkeypatch, 'mmdet', 'fly')
+    assert capsys.readouterr().err.startswith("error: MMDetection has no tool 'fly'")
+
+
 def test_an_unknown_tool_is_an_error_that_lists_the_tools(monkeypatch):
     with pytest.raises(SystemExit, match="(?s)there is no tool 'fly'.*prepare_data"):
         run_main(monkeypatch, 'fly')
