@@ -9,6 +9,7 @@ import numpy as np
 
 from ssd_plugin.datasets.annotations.box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable, usable
 from ssd_plugin.datasets.annotations.records import AnnotatedBox, AnnotatedImage, Annotations, Issue
+from ssd_plugin.datasets.transforms.image_decoding import UPRIGHT, rotate_boxes
 
 from .image_scan import FileFacts
 
@@ -32,7 +33,8 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
     for image in annotations.images:
         facts = files.get(image.path, NOT_READ)
         issues += _file_issues(image, facts)
-        issues += _box_issues(image, facts.size or image.size, annotations.first_pixel)
+        issues += _size_issues(image, facts, annotations.first_pixel)
+        issues += _box_issues(image, annotations.first_pixel)
         issues += _duplicate_boxes(image)
         issues += _in_two_splits(image)
         if known:
@@ -43,34 +45,90 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
 
 
 def _file_issues(image: AnnotatedImage, facts: FileFacts) -> list[Issue]:
-    """Compare an annotation with the image file."""
+    """Report an image file that cannot be used."""
     if facts.missing:
         image.drop()
         return [Issue('missing image', image.where, f'{image.path} is missing')]
     if facts.unreadable:
         image.drop()
         return [Issue('unreadable image', image.where, f'{image.path} cannot be read: {facts.unreadable}')]
-    if facts.size is None or image.size == facts.size:
-        return []
-    annotated, image.size = image.size, facts.size
-    image.set_size(facts.size)
-    if annotated is None:
-        return []
-    swapped = '; are width and height swapped, or does EXIF rotate it?' if annotated == facts.size[::-1] else ''
-    text = '{} has {}x{} pixels, but is annotated with {}x{}{}'
-    return [Issue('wrong size', image.where, text.format(image.path.name, *facts.size, *annotated, swapped))]
+    return []
 
 
-def _box_issues(image: AnnotatedImage, size: tuple[int, int] | None, first_pixel: int) -> list[Issue]:
+def _size_issues(image: AnnotatedImage, facts: FileFacts, first_pixel: int) -> list[Issue]:
+    """Compare the annotated size with that of the image file, and find boxes that ignore its EXIF rotation."""
+    size, stored, annotated = facts.size, facts.stored_size, image.size
+    if size is None or stored is None or (annotated == size and facts.orientation == UPRIGHT):
+        return []
+    corners = _corners(image)
+    name, is_rotated = image.path.name, facts.orientation != UPRIGHT
+    by_size = annotated == stored != size and not _fits_only(corners, size, stored)
+    if is_rotated and (by_size or (annotated is None and _fits_only(corners, stored, size))):
+        rotated = rotate_boxes(corners, facts.orientation, size, first_pixel).tolist()
+        for box, (x1, y1, x2, y2) in zip(image.boxes, rotated):
+            box.corners = x1, y1, x2, y2
+            box.set_corners(box.corners)
+        _set_size(image, size)
+        text = (
+            f'{name} is rotated to {size[0]}x{size[1]} pixels by its EXIF orientation {facts.orientation}, but its '
+            'boxes are not; --fix rotates them'
+        )
+        return [Issue('EXIF rotation not applied', image.where, text)]
+    if annotated is not None and _fits_only(corners, annotated, size):
+        image.drop()
+        text = (
+            f'{name} has {size[0]}x{size[1]} pixels, but is annotated with {annotated[0]}x{annotated[1]}, and its '
+            'boxes fit that size only: they belong to another version of the image, which --fix drops'
+        )
+        return [Issue('wrong size', image.where, text)]
+    _set_size(image, size)
+    if is_rotated and (annotated is None or stored == size):
+        text = (
+            f'{name} has the EXIF orientation {facts.orientation}, and its annotation does not tell whether the boxes '
+            'are those of the rotated image; tools/browse_dataset.py shows them'
+        )
+        return [Issue('EXIF rotation unclear', image.where, text)]
+    if annotated is None or annotated == size:
+        return []
+    swapped = '; are width and height swapped?' if annotated == size[::-1] else ''
+    text = f'{name} has {size[0]}x{size[1]} pixels, but is annotated with {annotated[0]}x{annotated[1]}{swapped}'
+    return [Issue('wrong size', image.where, text)]
+
+
+def _set_size(image: AnnotatedImage, size: tuple[int, int]) -> None:
+    if image.size != size:
+        image.size = size
+        image.set_size(size)
+
+
+def _corners(image: AnnotatedImage) -> np.ndarray:
+    """Return the boxes of an image, ``(N, 4)`` xyxy as annotated."""
+    return np.array([box.corners for box in image.boxes], dtype=float).reshape(-1, 4)
+
+
+def _fits(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return which boxes ``(N, 4)`` end within an image of a size, but for :data:`TOLERANCE`; ``(N,)`` bool."""
+    points = corners.reshape(-1, 2, 2)
+    return np.asarray(((points >= -TOLERANCE) & (points <= np.array(size) + TOLERANCE)).all(axis=(1, 2)))
+
+
+def _fits_only(corners: np.ndarray, size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether a box fits into an image of one size, but not of the other."""
+    return bool((_fits(corners, size) & ~_fits(corners, other)).any())
+
+
+def _box_issues(image: AnnotatedImage, first_pixel: int) -> list[Issue]:
     """Find invalid boxes, and boxes that end beyond the image."""
-    corners = np.array([box.corners for box in image.boxes], dtype=float).reshape(-1, 4)
+    size, corners = image.size, _corners(image)
     masks = unusable(corners - first_pixel, size)
+    beyond = np.zeros(len(corners), bool) if size is None else ~_fits(corners, size)
     issues, kept = [], []
     for index, box in enumerate(image.boxes):
         kind = next((reason for reason, mask in masks.items() if mask[index]), None)
         if kind is None:
             kept.append(box)
-            issues += _beyond(box, size, first_pixel)
+            if size is not None and beyond[index]:
+                issues += _beyond(box, size, first_pixel)
             continue
         issues.append(Issue(kind, box.where, f'{box.name} has the box {_text(box.corners)}{_reason(kind, size)}'))
         x1, y1, x2, y2 = box.corners
@@ -80,7 +138,8 @@ def _box_issues(image: AnnotatedImage, size: tuple[int, int] | None, first_pixel
             box.set_corners(box.corners)
             kept.append(box)
             # One issue a box is enough, but the repaired box is clipped, too.
-            _beyond(box, size, first_pixel)
+            if size is not None and beyond[index]:
+                _beyond(box, size, first_pixel)
         else:
             box.drop()
     image.boxes[:] = kept
@@ -99,13 +158,9 @@ def _reason(kind: str, size: tuple[int, int] | None) -> str:
     }[kind]
 
 
-def _beyond(box: AnnotatedBox, size: tuple[int, int] | None, first_pixel: int) -> list[Issue]:
+def _beyond(box: AnnotatedBox, size: tuple[int, int], first_pixel: int) -> list[Issue]:
     """Report and clip a box that ends beyond the image."""
-    if size is None:
-        return []
     x1, y1, x2, y2 = box.corners
-    if min(x1, y1) >= -TOLERANCE and x2 <= size[0] + TOLERANCE and y2 <= size[1] + TOLERANCE:
-        return []
     clipped = max(x1, first_pixel), max(y1, first_pixel), min(x2, size[0]), min(y2, size[1])
     if clipped[0] < clipped[2] and clipped[1] < clipped[3]:
         box.set_corners(clipped)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
+from ssd_plugin.datasets.transforms.image_decoding import (
+    UPRIGHT,
+    UnreadableImage,
+    decode,
+    exif_orientation,
+    read_file,
+    stored_size,
+)
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,19 @@ class FileFacts:
         digest: Checksum of the bytes, ``None`` if the file cannot be read.
         missing: Whether there is no such file.
         unreadable: Why the file cannot be read.
+        orientation: EXIF orientation, 1 to 8.
     """
 
     size: tuple[int, int] | None = None
     digest: str | None = None
     missing: bool = False
     unreadable: str | None = None
+    orientation: int = UPRIGHT
+
+    @property
+    def stored_size(self) -> tuple[int, int] | None:
+        """(width, height) before the rotation."""
+        return None if self.size is None else stored_size(self.size, self.orientation)
 
 
 def read_all(paths: Iterable[Path]) -> dict[Path, FileFacts]:
@@ -46,4 +60,5 @@ def facts_of(path: Path) -> FileFacts:
         return FileFacts(missing=True)
     except UnreadableImage as error:
         return FileFacts(unreadable=str(error))
-    return FileFacts((width, height), hashlib.md5(data, usedforsecurity=False).hexdigest())
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return FileFacts((width, height), digest, orientation=exif_orientation(data))

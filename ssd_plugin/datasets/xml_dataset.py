@@ -105,7 +105,7 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
             lines = voc.list_lines(get(self.ann_file, backend_args=self.backend_args))
         except (IsADirectoryError, ValueError) as error:
             raise UnusableData(f'the list of images {self.ann_file} cannot be read: {error}') from error
-        names = [line.strip() for line in lines if line.strip()]
+        names = [name for name in voc.listed_names(lines, self.annotation_file) if name]
         files = self.image_files()
         images, broken = [], []
         for name in names:

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -155,9 +156,10 @@ def _listed(folders: Sequence[Path], splits: tuple[str, str]) -> tuple[list[List
                 lines = voc.list_lines(path.read_bytes())
             except ValueError as error:
                 raise UserError(f'the list of images {path} cannot be read: {error}') from error
-            names = [line.strip() for line in lines if line.strip()]
             images += [
-                ListedImage(path, files.annotation(split, name), _image_of(files, split, name)) for name in names
+                ListedImage(path, files.annotation(split, name), _image_of(files, split, name))
+                for name in voc.listed_names(lines, partial(files.annotation, split))
+                if name
             ]
     for split, images, option in zip(splits, found, ('--train-split', '--test-split')):
         if not images:

@@ -4,13 +4,16 @@ import json
 import re
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from mmdet.registry import DATASETS
+from PIL import Image
 
 from ssd_plugin.analysis import dataset_issues, dataset_sources
+from ssd_plugin.analysis.dataset_repair import write_repaired
 from ssd_plugin.analysis.image_scan import read_all
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets.annotations.records import Severity
@@ -389,6 +392,136 @@ def test_images_may_have_other_suffixes(data, tmp_path):
     assert not found
     annotations.write(tmp_path / 'fixed')
     assert not check(tmp_path / 'fixed', classes=CLASSES)[0]
+
+
+def rotate_by_exif(path, orientation=6):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(path) as image:
+        image.load()
+    image.save(path, exif=exif)
+
+
+def corners(annotations, name):
+    (image,) = [image for image in annotations.images if image.path.stem == name]
+    return image.size, [box.corners for box in image.boxes]
+
+
+def describe(path, size, *boxes):
+    """Replace the size and the objects of an XML file."""
+    edit(path, '<size>.*?</size>', f'<size><width>{size[0]}</width><height>{size[1]}</height></size>')
+    path.write_text(re.sub('<object>.*</object>', '', path.read_text(), flags=re.S))
+    for corners in boxes:
+        add_object(path, box(*corners))
+
+
+def test_boxes_that_ignore_the_exif_rotation_are_rotated_in_the_copy(data, tmp_path):
+    rotate_by_exif(jpeg(data))
+    stored = jpeg(data).stem
+    describe(xml(data), (320, 240), (11, 21, 110, 60), (300, 20, 330, 40))
+    for path in data.glob('*.json'):
+        content = json.loads(path.read_text())
+        image = next((image for image in content['images'] if image['file_name'] == jpeg(data).name), None)
+        if image:
+            content['annotations'] = [a for a in content['annotations'] if a['image_id'] != image['id']]
+            content['annotations'].append(
+                dict(id=9999, image_id=image['id'], category_id=1, bbox=[10, 20, 100, 40], area=4000, iscrowd=0)
+            )
+            path.write_text(json.dumps(content))
+    found, _ = check(data)
+    assert kinds(found) == {'EXIF rotation not applied': 2, 'beyond the image': 1}
+    assert 'rotated to 240x320 pixels by its EXIF orientation 6' in found[0].text
+    assert found[0].severity is Severity.ERROR
+    _, annotations = check(data)
+    for read in annotations:
+        read.write(tmp_path / 'fixed')
+    again, fixed = check(tmp_path / 'fixed')
+    assert not again
+    # A quarter turn to the right: x' = 240 - y, y' = x; VOC counts from 1, and the second box is clipped.
+    assert corners(fixed[0], stored) == ((240, 320), [(181, 11, 220, 110), (201, 300, 221, 320)])
+    assert next(corners(read, stored) for read in fixed[1:] if read.images[0].splits == {'instances_train'}) == (
+        (240, 320),
+        [(180, 10, 220, 110)],
+    )
+
+
+@pytest.mark.parametrize(
+    'orientation, size, corners_, kind',
+    [
+        # Annotated after the rotation.
+        (6, (240, 320), (100, 250, 200, 310), None),
+        # The box fits after the rotation only: just the size is that of the file.
+        (6, (320, 240), (100, 250, 200, 310), 'wrong size'),
+        # The size is the same before and after.
+        (3, (320, 240), (100, 50, 200, 110), 'EXIF rotation unclear'),
+    ],
+)
+def test_boxes_of_the_rotated_image_are_kept(data, tmp_path, orientation, size, corners_, kind):
+    rotate_by_exif(jpeg(data), orientation)
+    describe(xml(voc_only(data)), size, corners_)
+    found, (annotations,) = check(data)
+    assert kinds(found) == ({kind: 1} if kind else {})
+    annotations.write(tmp_path / 'fixed')
+    again, (fixed,) = check(tmp_path / 'fixed')
+    assert kinds(again) == ({kind: 1} if kind == 'EXIF rotation unclear' else {})
+    assert corners(fixed, jpeg(data).stem)[1] == [corners_]
+
+
+def test_without_a_size_boxes_that_fit_only_before_the_exif_rotation_are_rotated(data, tmp_path):
+    rotate_by_exif(jpeg(data), 8)
+    describe(xml(voc_only(data)), (1, 1), (261, 21, 310, 60))
+    edit(xml(data), '<size>.*?</size>', '')
+    found, (annotations,) = check(data)
+    assert kinds(found) == {'missing size': 1, 'EXIF rotation not applied': 1}
+    # A quarter turn to the left: x' = y, y' = 321 - x.
+    assert corners(annotations, jpeg(data).stem) == ((240, 320), [(21, 11, 60, 60)])
+
+
+def test_an_image_whose_boxes_fit_another_size_only_is_dropped_from_the_copy(data, tmp_path):
+    cv2.imwrite(str(jpeg(data)), np.random.RandomState(0).randint(0, 255, (120, 160, 3), np.uint8))
+    describe(xml(voc_only(data)), (320, 240), (100, 50, 200, 110))
+    found, (annotations,) = check(data)
+    assert kinds(found) == {'wrong size': 1} and 'another version of the image, which --fix drops' in found[0].text
+    annotations.write(tmp_path / 'fixed')
+    again, (fixed,) = check(tmp_path / 'fixed')
+    assert not again and len(fixed.images) == 15
+
+
+def test_lists_of_files_and_a_byte_order_mark_are_read_as_in_training(data, tmp_path):
+    listed = voc_only(data) / 'ImageSets/Main/train.txt'
+    expected = names(data)
+    suffixes = ['.jpg', '.JPG', '.png', '']
+    text = ''.join(f'{name}{suffixes[number % 4]}\r\n' for number, name in enumerate(expected))
+    listed.write_bytes(b'\xef\xbb\xbf' + text.encode())
+    found, (annotations,) = check(data, classes=CLASSES)
+    assert not found and [image.path.stem for image in annotations.images[:12]] == expected
+    annotations.write(tmp_path / 'fixed')
+    assert names(tmp_path / 'fixed') == expected
+    dataset = DATASETS.build(read_config(CONFIG, dict(data_root=str(data))).train_dataloader.dataset)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert [info['img_id'] for info in infos] == expected and all(Path(info['img_path']).is_file() for info in infos)
+
+
+def test_a_name_that_ends_like_a_file_keeps_its_end_if_its_annotation_does(data):
+    name = names(voc_only(data))[0]
+    for path in (xml(data), jpeg(data)):
+        path.rename(path.with_name(f'{name}.jpg{path.suffix}'))
+    edit(data / 'ImageSets/Main/train.txt', name, f'{name}.jpg')
+    found, (annotations,) = check(data, classes=CLASSES)
+    assert not found and annotations.images[0].path.name == f'{name}.jpg.jpg'
+
+
+@pytest.mark.parametrize('kind', ['voc', 'coco', 'lists'])
+def test_a_copy_that_would_list_no_image_is_refused(data, lists, kind, tmp_path):
+    path = dict(voc=data, coco=data / 'instances_train.json', lists=lists)[kind]
+    if kind == 'voc':
+        voc_only(data)
+    read = [annotations for _, annotations in dataset_sources.of_path(path)]
+    for image in read[0].images:
+        image.drop()
+    with pytest.raises(UserError, match='a repaired copy would list none'):
+        write_repaired([(path, read[0])], tmp_path / 'fixed')
+    assert not (tmp_path / 'fixed').exists()
 
 
 def test_a_folder_without_data_is_an_error(tmp_path):

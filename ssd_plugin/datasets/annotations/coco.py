@@ -21,7 +21,7 @@ from .coco_rules import (
     load,
     skip_reasons,
 )
-from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, unreadable
+from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining, unreadable
 
 IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
 SIZE_UNKNOWN = (math.nan, math.nan)
@@ -186,6 +186,7 @@ class _CocoFile:
         kept = {
             key: [entry for entry in entries if id(entry) not in self.dropped] for key, entries in self.lists.items()
         }
+        check_remaining(self.path, len(self.lists['images']), len(kept['images']))
         known = {image['id'] for image in kept['images']}
         kept['annotations'] = [annotation for annotation in kept['annotations'] if annotation['image_id'] in known]
         target.mkdir(parents=True, exist_ok=True)

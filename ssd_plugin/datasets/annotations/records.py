@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from ssd_plugin.errors import UserError
+
 
 class Severity(Enum):
     """How an issue affects training.
@@ -29,6 +31,7 @@ KINDS = {
     'unreadable annotation': Severity.ERROR,
     'incomplete object': Severity.ERROR,
     'wrong size': Severity.ERROR,
+    'EXIF rotation not applied': Severity.ERROR,
     'duplicate id': Severity.ERROR,
     'mismatched class order': Severity.ERROR,
     'unknown image': Severity.WARNING,
@@ -47,6 +50,7 @@ KINDS = {
     'duplicate image': Severity.INFO,
     'in two splits': Severity.INFO,
     'missing size': Severity.INFO,
+    'EXIF rotation unclear': Severity.INFO,
     'marked to be ignored': Severity.INFO,
     'no objects': Severity.INFO,
     'rare class': Severity.INFO,
@@ -127,7 +131,7 @@ class Annotations:
     Attributes:
         images: Images whose annotation can be read.
         issues: Issues found while reading.
-        write: Writes the repaired annotations into a folder.
+        write: Writes the repaired annotations into a folder; raises :class:`UserError` if no image would remain.
         first_pixel: Coordinate of the first pixel in this format, 0 or 1.
         classes: Names of the known classes, ``None`` to accept all that occur.
     """
@@ -137,6 +141,24 @@ class Annotations:
     write: Callable[[Path], None]
     first_pixel: int
     classes: tuple[str, ...] | None = None
+
+
+def check_remaining(path: Path, before: int, after: int) -> None:
+    """Check that the repaired copy of a list of images is not empty, unless the list itself is.
+
+    Args:
+        path: The list.
+        before: Number of its images.
+        after: Number of images in the copy.
+
+    Raises:
+        UserError: No image remains.
+    """
+    if before and not after:
+        raise UserError(
+            f'none of the {before} images of {path} can be used, so a repaired copy would list none; nothing is '
+            'written. Repair what the report says about them first'
+        )
 
 
 def unreadable(issue: Issue) -> Annotations:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .coco_rules import is_box
-from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, unreadable
+from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining, unreadable
 
 IMAGES, OBJECTS, LABELS = '_images.json', '_objects.json', 'label_map.json'
 COLUMNS = ('boxes', 'labels', 'difficulties')
@@ -44,7 +44,8 @@ def load(images: Path) -> tuple[list[str], list[dict], dict[int, str]]:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        # Bytes: they may begin with a byte order mark.
+        return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
 
@@ -114,8 +115,9 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
         images.append(AnnotatedImage(Path(folder or '', image), where, None, boxes, {split}, lambda size: None, drop))
 
     def write(target: Path) -> None:
-        target.mkdir(parents=True, exist_ok=True)
         kept = [index for index in range(len(paths)) if index not in dropped_images]
+        check_remaining(path, len(paths), len(kept))
+        target.mkdir(parents=True, exist_ok=True)
         repaired = [
             {
                 key: [v for number, v in enumerate(annotations[index][key]) if number not in dropped_objects[index]]

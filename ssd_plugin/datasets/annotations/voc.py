@@ -5,16 +5,18 @@ Training (:mod:`ssd_plugin.datasets.xml_dataset`) and the dataset check read fil
 """
 
 import math
+import os
 import xml.etree.ElementTree as ET
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.parsers import expat
 
-from ssd_plugin.datasets.image_files import files_by_stem
+from ssd_plugin.datasets.image_files import SUFFIXES, files_by_stem
 
-from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue
+from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -215,6 +217,7 @@ def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> A
                 _copy_of(path, root, target).write_bytes(data)
         for split, names in lists.items():
             kept = [name for name in names if files.annotation(split, name) not in dropped]
+            check_remaining(files.lists[split], len(names), len(kept))
             _copy_of(files.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
         for folder in {image.path.parent for image in images}:
             _copy_of(folder, root, target).symlink_to(folder.resolve())
@@ -244,8 +247,7 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
             issues.append(Issue('unreadable list', str(path), f'it cannot be read: {error}'))
             continue
         listed: dict[str, int] = {}
-        for number, line in enumerate(lines, 1):
-            name = line.strip()
+        for number, name in enumerate(listed_names(lines, partial(files.annotation, split)), 1):
             if name and name in listed:
                 issues.append(Issue('listed twice', f'{path}:{number}', f'{name} is already in line {listed[name]}'))
             elif name:
@@ -257,15 +259,33 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
 
 
 def list_lines(data: bytes) -> list[str]:
-    """Return the lines of a list of images.
+    """Return the lines of a list of images, with or without a byte order mark.
 
     Raises:
         ValueError: It is not text.
     """
-    text = data.decode()
+    text = data.decode('utf-8-sig')
     if '\0' in text:
         raise ValueError('it is not text: it contains a null character')
     return text.splitlines()
+
+
+def listed_names(lines: Iterable[str], annotation: Callable[[str], Path]) -> list[str]:
+    """Return the image names of the lines of a list, empty for blank lines.
+
+    Other tools list files: the suffix of an image file is dropped, unless an XML file is named after it.
+
+    Args:
+        lines: Lines of the list.
+        annotation: Returns the XML file of an image name.
+    """
+    return [_without_suffix(line.strip(), annotation) for line in lines]
+
+
+def _without_suffix(name: str, annotation: Callable[[str], Path]) -> str:
+    stem, dot, suffix = name.rpartition('.')
+    is_file = f'{dot}{suffix}'.lower() in SUFFIXES and not os.path.exists(annotation(name))
+    return stem if is_file else name
 
 
 def _unreadable_file(path: Path, name: str, error: OSError | InvalidAnnotation) -> Issue:

@@ -13,10 +13,14 @@ import simplejpeg
 from mmengine.fileio import get
 from PIL import Image
 
+from .window_sampling import flip_boxes
+
 # Factors at which libjpeg-turbo has a vectorized inverse DCT; others cost more than decoding the whole image.
 REDUCTIONS = (8, 4, 2)
 # EXIF orientation: whether to transpose, then the flip (OpenCV's code); JEITA CP-3451, section 4.6.4.
+UPRIGHT = 1
 TURNS: dict[int, tuple[bool, int | None]] = {
+    UPRIGHT: (False, None),
     2: (False, 1),
     3: (False, -1),
     4: (False, 0),
@@ -26,6 +30,7 @@ TURNS: dict[int, tuple[bool, int | None]] = {
     8: (True, 0),
 }
 ORIENTATION = 0x0112
+JPEG_SIGNATURE = b'\xff\xd8'
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
 
@@ -61,12 +66,12 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     colors, (width, height) = _jpeg_header(data)
     if colors not in ('YCbCr', 'Gray', 'RGB'):
         return None
-    return (height, width) if _turn(data)[0] else (width, height)
+    return stored_size((width, height), exif_orientation(data))
 
 
 def _jpeg_header(data: bytes) -> tuple[str, tuple[int, int]]:
     """Return the color space, empty if the data is not a JPEG, and the (width, height) as stored."""
-    if data[:2] != b'\xff\xd8':
+    if not data.startswith(JPEG_SIGNATURE):
         return '', (0, 0)
     try:
         height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
@@ -75,16 +80,38 @@ def _jpeg_header(data: bytes) -> tuple[str, tuple[int, int]]:
     return colors, (width, height)
 
 
-def _turn(data: bytes) -> tuple[bool, int | None]:
-    """Return whether EXIF asks for a transposition, and for which flip after it."""
-    # EXIF is at the beginning of a file.
-    if data.find(b'Exif\0\0', 0, 4096) < 0:
-        return False, None
+def exif_orientation(data: bytes) -> int:
+    """Return the EXIF orientation by which :func:`decode` rotates an image: 2 to 8, or 1 for no rotation."""
+    # In a JPEG, EXIF is at the beginning.
+    if data.startswith(JPEG_SIGNATURE) and data.find(b'Exif\0\0', 0, 4096) < 0:
+        return UPRIGHT
     try:
-        orientation = Image.open(io.BytesIO(data)).getexif().get(ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError):
-        orientation = 1
-    return TURNS.get(orientation, (False, None))
+        orientation = Image.open(io.BytesIO(data)).getexif().get(ORIENTATION, UPRIGHT)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return UPRIGHT
+    return orientation if orientation in TURNS else UPRIGHT
+
+
+def stored_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return the (width, height) of an image before its EXIF rotation from that after it, or the other way round."""
+    return size[::-1] if TURNS[orientation][0] else size
+
+
+def rotate_boxes(boxes: np.ndarray, orientation: int, size: tuple[int, int], first_pixel: int = 0) -> np.ndarray:
+    """Rotate boxes of an image as it is stored to where :func:`decode` shows them.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy in pixels of the stored image.
+        orientation: EXIF orientation, 1 to 8.
+        size: (width, height) after the rotation.
+        first_pixel: Coordinate of the first pixel: 1 if coordinates count pixels from 1 and the last one is included.
+
+    Returns:
+        ``(N, 4)`` xyxy.
+    """
+    transpose, flip = TURNS[orientation]
+    boxes = boxes[:, [1, 0, 3, 2]] if transpose else boxes
+    return flip_boxes(boxes, (size[0] + first_pixel, size[1] + first_pixel), flip)
 
 
 def reduction(size: tuple[float, float], needed: tuple[float, float]) -> int:
@@ -117,7 +144,7 @@ def decode_jpeg(data: bytes, reduced: int = 1, accurate: bool = False) -> np.nda
         width, height = _jpeg_header(data)[1]
         options |= dict(min_height=-(-height // reduced), min_width=-(-width // reduced))
     image = _decode_completely(data, 'BGR', **options)
-    transpose, flip = _turn(data)
+    transpose, flip = TURNS[exif_orientation(data)]
     if transpose:
         image = cv2.transpose(image)
     return image if flip is None else cv2.flip(image, flip)

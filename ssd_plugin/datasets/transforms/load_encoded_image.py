@@ -1,23 +1,18 @@
 """Read an image file and leave decoding to the augmentation, which knows which pixels are needed."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
-from mmengine.logging import print_log
-from torch.utils.data import get_worker_info
 
 from ssd_plugin.datasets.unusable_data import MAX_FRACTION, excess
 from ssd_plugin.errors import UnusableData
 
 from .image_decoding import UnreadableImage, decode, decode_jpeg, jpeg_size, read_file
-
-MAX_WORKERS = 1024
+from .image_reads import ImageReads
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,8 @@ class LoadEncodedImage(BaseTransform):
     """Read an image file, and of a JPEG only the header; :class:`FusedSSDAugment` then decodes as much as it shows.
 
     Replaces MMDetection's ``LoadImageFromFile`` in training pipelines. An image that is missing or unreadable is
-    skipped, and the dataset takes another one in its place. It is named in the log once, and counted.
+    skipped, and the dataset takes another one in its place. It is named in the log once, and counted. Images of another
+    size than annotated are counted too, and the first ones named: their boxes may be wrong.
 
     Args:
         decode: Decode at once, for transforms that need pixels (``Mosaic``, ``Resize``).
@@ -58,7 +54,7 @@ class LoadEncodedImage(BaseTransform):
         backend_args: Arguments of MMEngine's file backend.
 
     Attributes:
-        counts: ``(workers, 2)`` numbers of images read and images skipped, in memory that the workers share.
+        reads: Counts of the images read.
     """
 
     def __init__(
@@ -72,8 +68,7 @@ class LoadEncodedImage(BaseTransform):
         self.max_unreadable = max_unreadable
         self.least = least
         self.backend_args = backend_args
-        self.counts = torch.zeros(MAX_WORKERS, 2, dtype=torch.long).share_memory_()
-        self._named: set[str] = set()
+        self.reads = ImageReads()
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Add to ``img_path`` its ``img_shape`` and ``ori_shape`` (height, width), and ``encoded_img`` or ``img``.
@@ -85,7 +80,7 @@ class LoadEncodedImage(BaseTransform):
             UnusableData: The fraction of unreadable images exceeds the limit.
         """
         path = results['img_path']
-        self.counts.numpy()[_worker_id(), 0] += 1
+        self.reads.add()
 
         # A function, not a bound method: MultiImageMixDataset copies its samples deeply, and with a method this
         # transform.
@@ -106,6 +101,7 @@ class LoadEncodedImage(BaseTransform):
         except UnreadableImage as error:
             self._skip(path, str(error))
             return None
+        self.reads.compare_size(results, size)
         results['img_shape'] = results['ori_shape'] = size[::-1]
         return results
 
@@ -115,21 +111,10 @@ class LoadEncodedImage(BaseTransform):
         Raises:
             UnusableData: There are too many of them.
         """
-        counts = self.counts.numpy()[_worker_id()]
-        counts[1] += 1
-        read, skipped = counts.tolist()
+        read, skipped = self.reads.add_unreadable(path, reason, 'is skipped')
         too_many = excess(skipped, read, 'images', 'could not be read', self, 'max_unreadable', self.max_unreadable)
         if too_many and (read >= self.least or self.max_unreadable == 0):
             raise UnusableData(f'{too_many}; the last one is {path}: {reason}')
-        if path not in self._named:
-            self._named.add(path)
-            print_log(f'{path} is skipped: {reason}', 'current', logging.WARNING)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(decode={self.decode}, max_unreadable={self.max_unreadable})'
-
-
-def _worker_id() -> int:
-    """Return the index of the loader's worker that this process is; 0 in the main process."""
-    info = get_worker_info()
-    return 0 if info is None else info.id

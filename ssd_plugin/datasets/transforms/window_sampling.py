@@ -127,8 +127,23 @@ def move(boxes: np.ndarray, window: np.ndarray, scale: tuple[int, int], flip: in
     """
     factor = np.asarray(scale) / (window[2:] - window[:2])
     corners = np.minimum(np.maximum((boxes.reshape(-1, 2, 2) - window[:2]) * factor, 0), scale)
+    return flip_boxes(corners.reshape(-1, 4), scale, flip)
+
+
+def flip_boxes(boxes: np.ndarray, size: tuple[float, float], flip: int | None) -> np.ndarray:
+    """Flip boxes with their image.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy.
+        size: (width, height) of the image.
+        flip: OpenCV's code, ``None`` for no flip.
+
+    Returns:
+        ``(N, 4)`` xyxy.
+    """
+    corners = boxes.reshape(-1, 2, 2).copy()
     if flip in (1, -1):
-        corners[..., 0] = scale[0] - corners[:, ::-1, 0]
+        corners[..., 0] = size[0] - corners[:, ::-1, 0]
     if flip in (0, -1):
-        corners[..., 1] = scale[1] - corners[:, ::-1, 1]
+        corners[..., 1] = size[1] - corners[:, ::-1, 1]
     return corners.reshape(-1, 4)

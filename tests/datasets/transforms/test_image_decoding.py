@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, decode_jpeg, jpeg_size, reduction
+from ssd_plugin.datasets.transforms.image_decoding import (
+    ORIENTATION,
+    UnreadableImage,
+    decode,
+    decode_jpeg,
+    exif_orientation,
+    jpeg_size,
+    reduction,
+    rotate_boxes,
+    stored_size,
+)
 
 
 @pytest.fixture
@@ -48,6 +58,25 @@ def test_reduced_jpeg_is_the_image_at_a_fraction_of_its_size(smooth, reduced):
 )
 def test_an_image_shrinks_only_to_what_is_needed(needed, expected):
     assert reduction((161, 120), needed) == expected
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP'])
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_boxes_are_rotated_to_where_the_decoder_shows_the_object(orientation, kind):
+    image = np.zeros((48, 96, 3), np.uint8)
+    image[8:16, 16:56] = 255
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    data = encoded(image, kind, exif=exif, quality=100)
+    decoded = decode(data)
+    size = decoded.shape[1::-1]
+    assert exif_orientation(data) == orientation and stored_size(size, orientation) == (96, 48)
+    y, x = np.nonzero(decoded[..., 0] > 128)
+    shown = [x.min(), y.min(), x.max() + 1, y.max() + 1]
+    assert rotate_boxes(np.array([[16, 8, 56, 16]]), orientation, size).tolist() == [shown]
+    # As VOC counts: from 1, with the last pixel.
+    counted = [x.min() + 1, y.min() + 1, x.max() + 1, y.max() + 1]
+    assert rotate_boxes(np.array([[17, 9, 56, 16]]), orientation, size, first_pixel=1).tolist() == [counted]
 
 
 def test_gray_files_become_color(smooth):

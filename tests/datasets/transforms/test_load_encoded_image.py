@@ -1,4 +1,5 @@
 import pickle
+import shutil
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, FUNCTIONS
 from torch.utils.data import DataLoader
 
+from ssd_plugin.datasets.transforms import image_reads
 from ssd_plugin.errors import UnusableData
 
 
@@ -52,7 +54,7 @@ def test_unreadable_images_are_skipped_and_counted(files, name, decode, capsys):
     )
     assert pipeline(dict(img_path=str(files / name))) is None
     assert pipeline(dict(img_path=str(files / 'a.jpg')))['img'].shape == (30, 30, 3)
-    assert pipeline.transforms[0].counts[0].tolist() == [2, 1]
+    assert pipeline.transforms[0].reads.totals() == (2, 1, 0)
 
 
 def test_too_many_unreadable_images_are_an_error(files):
@@ -63,6 +65,21 @@ def test_too_many_unreadable_images_are_an_error(files):
         transform(dict(img_path=str(files / 'missing.jpg')))
     with pytest.raises(UnusableData):
         load(max_unreadable=0)(dict(img_path=str(files / 'missing.jpg')))
+
+
+def test_images_of_another_size_than_annotated_are_named_and_counted(files, monkeypatch):
+    said = []
+    monkeypatch.setattr(image_reads, 'print_log', lambda text, *args: said.append(text))
+    transform = load()
+    for number in range(8):
+        shutil.copy(files / 'a.jpg', files / f'{number}.jpg')
+        transform(dict(img_path=str(files / f'{number}.jpg'), width=120, height=160))
+    transform(dict(img_path=str(files / 'a.jpg'), width=160, height=120))
+    transform(dict(img_path=str(files / 'a.jpg')))
+    assert transform.reads.totals() == (10, 0, 8)
+    # The first ones are enough: there may be a hundred thousand.
+    assert len(said) == image_reads.MAX_NAMED
+    assert '0.jpg has 160x120 pixels, but is annotated with 120x160' in said[0] and 'does EXIF rotate it' in said[0]
 
 
 def test_workers_count_together(shapes):
@@ -88,7 +105,7 @@ def test_workers_count_together(shapes):
         batches = list(DataLoader(dataset, batch_size=4, num_workers=2, collate_fn=FUNCTIONS.get('stack_collate')))
     finally:
         first.write_bytes(content)
-    counts = dataset.pipeline.transforms[0].counts
+    counts = dataset.pipeline.transforms[0].reads.counts
     assert (counts[:2, 0] > 0).all() and counts[:, 1].sum() >= 1 and counts[:, 0].sum() == 12 + counts[:, 1].sum()
     assert [tuple(batch['inputs'].shape) for batch in batches] == [(4, 3, 48, 64)] * 3 and len(
         batches[0]['data_samples']

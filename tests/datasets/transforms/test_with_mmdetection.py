@@ -57,7 +57,7 @@ def test_images_can_be_mixed_before_it(shapes, mix):
         assert sample['inputs'].shape == (3, 300, 300) and sample['inputs'].float().std() > 5
         counts.append(len(sample['data_samples'].gt_instances.labels))
     assert max(counts) > 4
-    assert [leaf.pipeline.transforms[0].counts.sum().item() > 12 for _, leaf in leaf_datasets(dataset)] == [True]
+    assert [sum(leaf.pipeline.transforms[0].reads.totals()) > 12 for _, leaf in leaf_datasets(dataset)] == [True]
 
 
 def test_a_step_of_mmdetection_may_follow(shapes):

@@ -20,15 +20,19 @@ class DroppedPairsHook(ReportHook):
             pairs.
     """
 
-    def count(self, runner: Runner) -> tuple[int, str]:
+    def counts(self, runner: Runner) -> list[tuple[int, str]]:
         """Return the number of dropped pairs, and the text of the report."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         counts = [module.dropped_pairs for module in model.modules() if isinstance(module, ManyToManyLoss)]
         if not counts:
-            return 0, ''
+            return []
         total = torch.stack(counts).sum()
         all_reduce(total)
-        return int(total), (
-            f'{int(total)} matched pairs of prior and object were dropped so far, since a batch had more than it has '
-            'room for; raise model.bbox_head.matcher.pairs_per_prior'
-        )
+        dropped = int(total)
+        return [
+            (
+                dropped,
+                f'{dropped} matched pairs of prior and object were dropped so far, since a batch had more than it has '
+                'room for; raise model.bbox_head.matcher.pairs_per_prior',
+            )
+        ]

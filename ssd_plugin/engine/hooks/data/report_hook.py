@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 
 class ReportHook(Hook):
-    """Log what training has skipped, every ``interval`` iterations and at the end, if it is more than before.
+    """Log what training has skipped, every ``interval`` iterations and at the end, where it is more than before.
 
     Args:
         interval: Iterations between reports.
@@ -16,11 +16,11 @@ class ReportHook(Hook):
 
     def __init__(self, interval: int = 1000) -> None:
         self.interval = interval
-        self._reported = 0
+        self._reported: list[int] = []
 
     @abstractmethod
-    def count(self, runner: Runner) -> tuple[int, str]:
-        """Return how much was skipped so far, and the text of the report."""
+    def counts(self, runner: Runner) -> list[tuple[int, str]]:
+        """Return, for each kind, how much was skipped so far, and the text of the report."""
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Report every ``interval`` iterations."""
@@ -32,7 +32,9 @@ class ReportHook(Hook):
         self._report(runner)
 
     def _report(self, runner: Runner) -> None:
-        number, text = self.count(runner)
-        if number > self._reported:
-            self._reported = number
-            runner.logger.warning(text)
+        counts = self.counts(runner)
+        before = self._reported or [0] * len(counts)
+        self._reported = [number for number, _ in counts]
+        for (number, text), reported in zip(counts, before):
+            if number > reported:
+                runner.logger.warning(text)
