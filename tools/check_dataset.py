@@ -3,8 +3,8 @@
 python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--figure FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
-The exit status is 0 if training is safe, 1 if it would stop or learn something wrong, and 2 if there is nothing to
-check.
+The exit status is 0 if training is safe, 1 if training or evaluation would stop or be wrong, and 2 if there is nothing
+to check.
 """
 
 import argparse
@@ -83,6 +83,7 @@ def main() -> int:
     datasets = read_datasets(args)
     images = [image for _, annotations in datasets for image in annotations.images]
     number_of_boxes = sum(len(image.boxes) for image in images)
+    trained = sum(annotations.trains(image) for _, annotations in datasets for image in annotations.images)
     issues = []
     files: dict[Path, FileFacts] = {}
     for path, annotations in datasets:
@@ -91,7 +92,7 @@ def main() -> int:
         if not args.skip_files:
             files |= read_all(image.path for image in annotations.images if image.path not in files)
         issues += dataset_issues.find(annotations, files, args.few)
-    issues += dataset_issues.duplicate_images(images, files)
+    issues += dataset_issues.duplicate_images((annotations for _, annotations in datasets), files)
     for line in issue_lines(issues, args.max_listed):
         print(line)
     config = args.config or DEFAULT_CONFIG
@@ -102,7 +103,7 @@ def main() -> int:
     if args.fix:
         write_repaired(datasets, args.fix)
         print(f'\nthe repaired annotations are in {args.fix}')
-    safe = is_safe(issues, len(images), number_of_boxes)
+    safe = is_safe(issues, trained, number_of_boxes)
     print(f'\n{verdict(issues, safe)}')
     return 0 if safe else 1
 

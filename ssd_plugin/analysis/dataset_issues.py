@@ -1,14 +1,14 @@
 """Issues of a dataset in any format. Each check also repairs the annotation in memory, for ``--fix`` to write."""
 
-from collections import Counter
-from collections.abc import Iterable
-from itertools import combinations
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 
 from ssd_plugin.datasets.annotations.box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable, usable
-from ssd_plugin.datasets.annotations.records import AnnotatedBox, AnnotatedImage, Annotations, Issue
+from ssd_plugin.datasets.annotations.records import LEAK, NESTED, AnnotatedBox, AnnotatedImage, Annotations, Issue
 from ssd_plugin.datasets.transforms.image_decoding import UPRIGHT, rotate_boxes
 
 from .image_scan import FileFacts
@@ -16,8 +16,7 @@ from .image_scan import FileFacts
 # Boxes may end this many pixels beyond the image before they are reported: formats disagree about where a pixel begins.
 TOLERANCE = 1.0
 NOT_READ = FileFacts()
-# Splits that share images by intention.
-NESTED = {('train', 'trainval'), ('trainval', 'val')}
+CONSEQUENCE = 'evaluation would see a training image'
 
 
 def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> list[Issue]:
@@ -32,11 +31,11 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
     known = None if annotations.classes is None else set(annotations.classes)
     for image in annotations.images:
         facts = files.get(image.path, NOT_READ)
-        issues += _file_issues(image, facts)
+        issues += _file_issues(image, facts, annotations.evaluates(image))
         issues += _size_issues(image, facts, annotations.first_pixel)
         issues += _box_issues(image, annotations.first_pixel)
         issues += _duplicate_boxes(image)
-        issues += _in_two_splits(image)
+        issues += _in_two_splits(annotations, image)
         if known:
             issues += [issue for box in image.boxes for issue in _class_issues(box, known)]
         if not image.boxes:
@@ -44,15 +43,15 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
     return issues + _rare_classes(annotations, few)
 
 
-def _file_issues(image: AnnotatedImage, facts: FileFacts) -> list[Issue]:
+def _file_issues(image: AnnotatedImage, facts: FileFacts, evaluated: bool) -> list[Issue]:
     """Report an image file that cannot be used."""
-    if facts.missing:
-        image.drop()
-        return [Issue('missing image', image.where, f'{image.path} is missing')]
-    if facts.unreadable:
-        image.drop()
-        return [Issue('unreadable image', image.where, f'{image.path} cannot be read: {facts.unreadable}')]
-    return []
+    if not facts.missing and not facts.unreadable:
+        return []
+    image.drop()
+    kind = 'missing image' if facts.missing else 'unreadable image'
+    text = 'is missing' if facts.missing else f'cannot be read: {facts.unreadable}'
+    # Training takes another image; evaluation finds none of its objects.
+    return [Issue(f'{kind} in evaluation' if evaluated else kind, image.where, f'{image.path} {text}')]
 
 
 def _size_issues(image: AnnotatedImage, facts: FileFacts, first_pixel: int) -> list[Issue]:
@@ -195,31 +194,73 @@ def _class_issues(box: AnnotatedBox, known: set[str]) -> list[Issue]:
     return [Issue('unknown class', box.where, f'{box.name!r} is not a class of the config{suggestion}')]
 
 
-def _in_two_splits(image: AnnotatedImage) -> list[Issue]:
+def _leak(
+    annotations: Annotations, image: AnnotatedImage, others: Annotations, other: AnnotatedImage
+) -> tuple[str, str] | None:
+    """Return a split with which training reads the first image and one with which evaluation reads the second."""
+    trained, evaluated = image.splits & annotations.roles.trained, other.splits & others.roles.evaluated
+    pairs = sorted(product(trained, evaluated))
+    # A config that names one split twice is an issue of its own.
+    same = {(split, split) for split in trained} if annotations is others else set()
+    return next((pair for pair in pairs if pair not in annotations.roles.nested | same), None)
+
+
+def _in_two_splits(annotations: Annotations, image: AnnotatedImage) -> list[Issue]:
     """Report an image in two splits that should not share any."""
-    pairs = [pair for pair in combinations(sorted(image.splits), 2) if pair not in NESTED]
+    leak = _leak(annotations, image, annotations, image)
+    if leak:
+        return [Issue(LEAK, image.where, f'{image.path.name} is in {leak[0]} and in {leak[1]}: {CONSEQUENCE}')]
+    # With a config, the other lists of a folder do not matter.
+    roles = annotations.configured
+    splits = image.splits if roles is None else image.splits & (roles.trained | roles.evaluated)
+    pairs = [pair for pair in combinations(sorted(splits), 2) if pair not in NESTED]
     return (
         [Issue('in two splits', image.where, f'{image.path.name} is in {" and in ".join(pairs[0])}')] if pairs else []
     )
 
 
-def duplicate_images(images: Iterable[AnnotatedImage], files: dict[Path, FileFacts]) -> list[Issue]:
-    """Find image files with different names and the same bytes.
+def duplicate_images(datasets: Iterable[Annotations], files: dict[Path, FileFacts]) -> list[Issue]:
+    """Find image files with different names and the same bytes, and images that training and evaluation share.
 
     Args:
-        images: The images of one dataset, or of several that should not share any.
+        datasets: The annotations of one dataset, or of several. Images in two splits of one dataset are those of
+            :func:`find`.
         files: Properties of the image files.
     """
-    first: dict[str, Path] = {}
+    # By content, or by path for files that were not read: an image of each dataset and combination of splits.
+    seen: dict[str | Path, dict[tuple, tuple[Annotations, AnnotatedImage]]] = defaultdict(dict)
+    reported: set[frozenset[Path]] = set()
     issues = []
-    for image in images:
-        digest = files.get(image.path, NOT_READ).digest
-        if digest is None:
-            continue
-        earlier = first.setdefault(digest, image.path)
-        if earlier != image.path:
-            issues.append(Issue('duplicate image', image.where, f'{image.path} has the same bytes as {earlier}'))
+    for number, annotations in enumerate(datasets):
+        for image in annotations.images:
+            alike = seen[files.get(image.path, NOT_READ).digest or image.path]
+            found = _repetition(annotations, image, alike.values())
+            if found and found[0] not in reported:
+                reported.add(found[0])
+                issues.append(found[1])
+            alike.setdefault((number, *sorted(image.splits)), (annotations, image))
     return issues
+
+
+def _repetition(
+    annotations: Annotations, image: AnnotatedImage, alike: Collection[tuple[Annotations, AnnotatedImage]]
+) -> tuple[frozenset[Path], Issue] | None:
+    """Return the files and the issue of an image with the content of an earlier one, first of all of a leak."""
+    for others, other in alike:
+        leak = _leak(annotations, image, others, other) or _leak(others, other, annotations, image)
+        # An image of one dataset may be in several splits.
+        if leak and (others is not annotations or other.path != image.path):
+            text = (
+                f'{image.path} is in {leak[0]} and in {leak[1]}'
+                if other.path == image.path
+                else f'{image.path} has the same bytes as {other.path}; one is in {leak[0]}, the other in {leak[1]}'
+            )
+            return frozenset([image.path, other.path]), Issue(LEAK, image.where, f'{text}: {CONSEQUENCE}')
+    paths = [other.path for _, other in alike]
+    if not paths or image.path in paths:
+        return None
+    text = f'{image.path} has the same bytes as {paths[0]}'
+    return frozenset([image.path, paths[0]]), Issue('duplicate image', image.where, text)
 
 
 def _rare_classes(annotations: Annotations, few: int) -> list[Issue]:

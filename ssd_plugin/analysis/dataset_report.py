@@ -8,7 +8,7 @@ from ssd_plugin.datasets.annotations.records import KINDS, Issue, Severity
 from ssd_plugin.datasets.unusable_data import exceeds
 
 HEADINGS = {
-    Severity.ERROR: 'errors: training would stop, or learn something wrong',
+    Severity.ERROR: 'errors: training or evaluation would stop, or be wrong',
     Severity.WARNING: 'warnings: skipped in training',
     Severity.INFO: 'info: worth a look',
 }
@@ -44,11 +44,11 @@ def _location_key(issue: Issue) -> list[tuple[int, str]]:
 
 
 def is_safe(issues: list[Issue], images: int, boxes: int) -> bool:
-    """Return whether training can start and learns from correct data.
+    """Return whether training can start, learns from correct data, and is evaluated on correct data.
 
     Args:
         issues: All issues.
-        images: Number of annotated images.
+        images: Number of annotated images that training may read.
         boxes: Number of annotated boxes.
 
     Returns:

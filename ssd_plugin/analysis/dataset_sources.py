@@ -1,8 +1,10 @@
 """The annotations that a folder holds or a config uses, in any of the known formats."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from mmdet.datasets import CocoDataset, WIDERFaceDataset, XMLDataset
 from mmdet.registry import DATASETS
@@ -10,7 +12,7 @@ from mmengine.config import Config
 
 from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.datasets.annotations import coco, tutorial_lists, voc, wider_face
-from ssd_plugin.datasets.annotations.records import Annotations
+from ssd_plugin.datasets.annotations.records import LEAK, Annotations, Issue, Roles
 from ssd_plugin.datasets.tutorial_lists import JsonListsDataset
 from ssd_plugin.errors import UserError
 
@@ -68,33 +70,72 @@ def of_path(
 def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
     """Read the datasets that a config trains, validates and tests with, each once.
 
+    Of a folder in VOC's layout, the lists are read that the config names, and the usual ones.
+
     Yields:
         Path and annotations of each dataset.
 
     Raises:
         UserError: One is in none of the known formats.
     """
-    seen = set()
+    # Datasets with the same path are splits of one.
+    sources: dict[Path, list[_Source]] = defaultdict(list)
     for key, dataset in datasets_of_splits(cfg):
-        path, read = _reader(key, dataset)
-        if path not in seen:
-            seen.add(path)
-            yield path, read(path, classes=_classes(dataset))
+        source = _source(key, dataset)
+        sources[source.path].append(source)
+    for path, splits in sources.items():
+        read = splits[0].read
+        if read is voc.read:
+            read = partial(read, lists={source.split: source.ann_file for source in splits})
+        annotations = read(path, classes=_classes(splits[0].dataset))
+        trained = frozenset(source.split for source in splits if source.key.startswith('train'))
+        evaluated = frozenset(source.split for source in splits if not source.key.startswith('train'))
+        annotations.configured = Roles(trained, evaluated)
+        annotations.issues += [
+            Issue(LEAK, str(path), f'the config trains and evaluates on the same split, {split}')
+            for split in sorted(trained & evaluated)
+        ]
+        yield path, annotations
 
 
-def _reader(key: str, dataset: dict) -> tuple[Path, Callable[..., Annotations]]:
-    """Return the path of a configured dataset, and the function that reads it."""
+class _Source(NamedTuple):
+    """A dataset of a config, which may be one of several splits at the same path.
+
+    Attributes:
+        key: Config key.
+        dataset: Its config.
+        path: Folder or file with the dataset.
+        ann_file: Its annotation file or list of images.
+        split: Name of the split in the annotations.
+        read: Reads the annotations at the path.
+    """
+
+    key: str
+    dataset: dict
+    path: Path
+    ann_file: Path
+    split: str
+    read: Callable[..., Annotations]
+
+
+def _source(key: str, dataset: dict) -> _Source:
+    """Return where a configured dataset is, and the function that reads it."""
     kind = DATASETS.get(dataset['type'])
     root, prefix = Path(dataset.get('data_root') or ''), dataset.get('data_prefix') or {}
+    file = root / (dataset.get('ann_file') or '')
     if issubclass(kind, CocoDataset):
-        return root / dataset['ann_file'], partial(coco.read, folder=root / prefix.get('img', ''))
+        read = partial(coco.read, folder=root / prefix.get('img', ''))
+        return _Source(key, dataset, file, file, file.stem, read)
     if issubclass(kind, WIDERFaceDataset):
-        return root, wider_face.read
+        return _Source(key, dataset, root, file, file.stem, wider_face.read)
     if issubclass(kind, XMLDataset):
-        return root / prefix.get('sub_data_root', ''), voc.read
+        path = root / prefix.get('sub_data_root', '')
+        is_usual = voc.list_of(path, file.stem) == file
+        return _Source(key, dataset, path, file, file.stem if is_usual else str(file), voc.read)
     if issubclass(kind, JsonListsDataset):
         folder = root / prefix['img'] if 'img' in prefix else None
-        return root / dataset['ann_file'], partial(tutorial_lists.read, folder=folder)
+        split = file.name.removesuffix(tutorial_lists.IMAGES)
+        return _Source(key, dataset, file, file, split, partial(tutorial_lists.read, folder=folder))
     raise UserError(f'{key} is a {dataset["type"]}; the layouts of {FORMATS} can be checked')
 
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from ssd_plugin.analysis import dataset_issues, dataset_sources
 from ssd_plugin.analysis.dataset_repair import write_repaired
+from ssd_plugin.analysis.dataset_report import issue_lines
 from ssd_plugin.analysis.image_scan import read_all
 from ssd_plugin.configs import read_config
-from ssd_plugin.datasets.annotations.records import Severity
+from ssd_plugin.datasets.annotations.records import Roles, Severity
 from ssd_plugin.errors import UnusableData, UserError
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
@@ -34,7 +35,7 @@ def check(path, images=None, classes=None, few=0):
     all_images = [image for read in annotations for image in read.images]
     files = read_all(image.path for image in all_images)
     found = [issue for read in annotations for issue in dataset_issues.find(read, files, few)]
-    return found + dataset_issues.duplicate_images(all_images, files), annotations
+    return found + dataset_issues.duplicate_images(annotations, files), annotations
 
 
 def kinds(found):
@@ -143,14 +144,14 @@ VOC = {
     'class in capitals': ('unknown class', lambda d: add_object(xml(d), box(10, 60, 90, 95, 'Circle '))),
     'object twice': ('duplicate box', repeat_first_object),
     'listed twice': ('listed twice', list_twice),
-    'in train and test': ('in two splits', list_in_test),
+    'in train and test': ('leak between splits', list_in_test),
     'same bytes': ('duplicate image', copy_image),
     'no objects': ('no objects', lambda d: edit(xml(d), '<object>.*</object>', '')),
     'empty list': ('empty list', lambda d: (d / 'ImageSets/Main/test.txt').write_text('\n')),
 }
 CLASSES = ('circle', 'square', 'triangle', 'star')
 # What to do about these is for a person to decide.
-NOT_REPAIRED = {'no objects', 'in two splits', 'duplicate image', 'empty list'}
+NOT_REPAIRED = {'no objects', 'leak between splits', 'duplicate image', 'empty list'}
 
 
 def test_intact_data_has_no_issues(data):
@@ -175,6 +176,7 @@ def test_each_damage_to_voc_is_reported_once_and_repaired(data, case, tmp_path):
         'wrong size',
         'missing annotation',
         'empty list',
+        'leak between splits',
     ):
         line = int(where.rsplit(':', 1)[1])
         lines = xml(data).read_text().splitlines()
@@ -275,7 +277,7 @@ def test_an_image_of_one_json_file_in_another_is_found(data):
     shutil.copy(original, copy)
     found, _ = check(data)
     assert (
-        kinds(found) == {'duplicate image': 1}
+        kinds(found) == {'leak between splits': 1}
         and str(copy) in found[0].text + found[0].where
         and str(original) in found[0].text
     )
@@ -346,7 +348,11 @@ LISTS = {
     'unknown label': ('incomplete object', 'TEST_objects', lambda content: content[1]['labels'].__setitem__(0, 9)),
     'three numbers': ('incomplete object', 'TEST_objects', lambda content: content[1]['boxes'][0].pop()),
     'one label too few': ('incomplete object', 'TEST_objects', lambda content: content[1]['labels'].pop()),
-    'missing image': ('missing image', 'TEST_images', lambda content: content.__setitem__(1, 'nowhere.jpg')),
+    'missing image': (
+        'missing image in evaluation',
+        'TEST_images',
+        lambda content: content.__setitem__(1, 'nowhere.jpg'),
+    ),
     'one image too few': ('unreadable annotation', 'TEST_images', lambda content: content.pop()),
     'a class without number': ('unreadable annotation', 'label_map', lambda content: content.update(circle='one')),
 }
@@ -392,6 +398,93 @@ def test_images_may_have_other_suffixes(data, tmp_path):
     assert not found
     annotations.write(tmp_path / 'fixed')
     assert not check(tmp_path / 'fixed', classes=CLASSES)[0]
+
+
+def test_a_leak_between_splits_is_reported_first_and_once(data):
+    train, test = (data / f'JPEGImages/{names(voc_only(data), split)[0]}.jpg' for split in ('train', 'test'))
+    shutil.copy(train, test)
+    add_object(xml(data, 3), '<name>circle</name>')
+    found, _ = check(data)
+    assert kinds(found) == {'leak between splits': 1, 'incomplete object': 1}
+    lines = list(issue_lines(found, 0))
+    assert (
+        lines[1] == '  leak between splits: 1' and f'{test} has the same bytes as {train}; one is in train' in lines[2]
+    )
+
+
+def test_copies_within_a_split_or_in_test_and_validation_are_no_leak(data):
+    files = [data / f'JPEGImages/{name}.jpg' for name in (*names(voc_only(data))[:2], *names(data, 'test')[:2])]
+    shutil.copy(files[0], files[1])
+    shutil.copy(files[2], files[3])
+    (data / 'ImageSets/Main/val.txt').write_text(f'{files[3].stem}\n')
+    assert kinds(check(data)[0]) == {'duplicate image': 2, 'in two splits': 1}
+
+
+def test_a_file_that_two_json_files_list_for_training_and_evaluation_is_a_leak(data):
+    train, test = (json.loads((data / f'instances_{split}.json').read_text()) for split in ('train', 'test'))
+    for folder in ('Annotations', 'ImageSets'):
+        shutil.rmtree(data / folder)
+    listed = train['images'][0]['file_name']
+    test['images'][0]['file_name'] = listed
+    (data / 'instances_test.json').write_text(json.dumps(test))
+    found, annotations = check(data)
+    assert [issue.kind for issue in found] == ['leak between splits'] and listed in found[0].text
+    # The paths are enough.
+    assert kinds(dataset_issues.duplicate_images(annotations, {})) == {'leak between splits': 1}
+
+
+@pytest.mark.parametrize('damage, kind', [(Path.unlink, 'missing image'), (Path.touch, 'unreadable image')])
+def test_a_broken_image_of_the_test_split_is_an_error(data, damage, kind):
+    """Evaluation takes no other image in its place."""
+    broken = data / f'JPEGImages/{names(voc_only(data), "test")[0]}.jpg'
+    broken.unlink()
+    if damage is Path.touch:
+        broken.touch()
+    found, (annotations,) = check(data)
+    assert kinds(found) == {f'{kind} in evaluation': 1} and found[0].severity is Severity.ERROR
+    assert sum(map(annotations.trains, annotations.images)) == 12
+
+
+def configured(data, **lists):
+    """Return the config of the drawn data with other lists in its dataloaders."""
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    cfg.test_dataloader = cfg.val_dataloader
+    for split, ann_file in lists.items():
+        cfg[f'{split}_dataloader'].dataset.ann_file = ann_file
+    return cfg
+
+
+def test_the_lists_that_a_config_names_are_checked_in_their_roles(data):
+    main = data / 'ImageSets/Main'
+    (main / 'mine.txt').write_text('\n'.join(names(data)[:4]))
+    (data / 'held_out.txt').write_text('\n'.join(names(data)[3:6]))
+    cfg = configured(data, train='ImageSets/Main/mine.txt', val='held_out.txt')
+    ((_, annotations),) = dataset_sources.of_config(cfg)
+    found = dataset_issues.find(annotations, {}, 0)
+    assert kinds(found) == {'leak between splits': 1} and xml(data, 3).name in found[0].where
+    assert f'{names(data)[3]}.jpg is in mine and in {data}/held_out.txt' in found[0].text
+    # Evaluation reads the fifth image, by that list.
+    jpeg(data, 4).unlink()
+    files = read_all(image.path for image in annotations.images)
+    assert kinds(dataset_issues.find(annotations, files, 0))['missing image in evaluation'] == 1
+
+
+def test_lists_that_a_config_names_twice_or_in_vain_are_errors(data):
+    cfg = configured(data, train='ImageSets/Main/test.txt', val='ImageSets/Main/test.txt')
+    ((_, annotations),) = dataset_sources.of_config(cfg)
+    assert [str(issue) for issue in annotations.issues] == [
+        f'{data}: the config trains and evaluates on the same split, test'
+    ]
+    ((_, annotations),) = dataset_sources.of_config(configured(data, val='ImageSets/Main/val.txt'))
+    assert [str(issue) for issue in annotations.issues] == [
+        f'{data}/ImageSets/Main/val.txt: the config names it, but it is missing'
+    ]
+
+
+def test_the_names_of_splits_say_what_they_are_for():
+    roles = Roles.by_name(['train', 'trainval', 'val', 'instances_test2017', 'TRAIN', 'TEST', 'latest', 'image_val'])
+    assert roles.trained == {'train', 'trainval', 'TRAIN'}
+    assert roles.evaluated == {'val', 'instances_test2017', 'TEST', 'image_val'}
 
 
 def rotate_by_exif(path, orientation=6):

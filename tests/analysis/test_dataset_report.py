@@ -31,7 +31,7 @@ def test_training_is_safe_without_errors_and_with_few_skipped_images_and_boxes(f
 def test_issues_are_listed_by_severity_and_in_numerical_order_of_their_lines():
     found = [Issue('duplicate box', 'a.xml:7', 'same'), *reversed(issues(no_area=11)), *issues(missing_list=1)]
     assert list(issue_lines(found, max_listed=2)) == [
-        '\nerrors: training would stop, or learn something wrong',
+        '\nerrors: training or evaluation would stop, or be wrong',
         '  missing list: 1',
         '    a.xml:1: text',
         '\nwarnings: skipped in training',

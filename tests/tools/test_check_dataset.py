@@ -33,6 +33,15 @@ def test_unsafe_data_gives_status_1_and_the_repaired_copy_status_0(run_tool, dat
     assert refused.returncode == 2 and refused.stderr == 'error: fixed exists already; --fix writes to a new folder\n'
 
 
+def test_an_image_of_training_in_the_test_split_is_named_first_as_a_leak(run_tool, data):
+    train, test = ((data / f'ImageSets/Main/{split}.txt').read_text().split()[0] for split in ('train', 'test'))
+    shutil.copy(data / f'JPEGImages/{train}.jpg', data / f'JPEGImages/{test}.jpg')
+    result = run_tool('check_dataset.py', data, '--config', CONFIG)
+    assert result.returncode == 1 and 'training is NOT safe; errors: 1' in result.stdout
+    heading = result.stdout.index('errors: training or evaluation would stop, or be wrong\n  leak between splits: 1\n')
+    assert f'{test}.jpg has the same bytes as' in result.stdout[heading:].splitlines()[2]
+
+
 def test_classes_that_the_config_lacks_are_not_safe_when_most_boxes_have_them(run_tool, data):
     for path in (data / 'Annotations').iterdir():
         path.write_text(path.read_text().replace('<name>', '<name>big '))

@@ -1,8 +1,10 @@
 """Format-independent records of the dataset check: annotated images and boxes, and the issues found in them."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from ssd_plugin.errors import UserError
@@ -12,7 +14,7 @@ class Severity(Enum):
     """How an issue affects training.
 
     Attributes:
-        ERROR: Training would stop, or learn something wrong.
+        ERROR: Training or evaluation would stop, training would learn something wrong, or evaluation would be wrong.
         WARNING: Training skips the image or the box.
         INFO: Training is safe, but this may be a mistake.
     """
@@ -22,8 +24,14 @@ class Severity(Enum):
     INFO = 'info'
 
 
+# Names of splits for evaluation, in lower case.
+EVALUATED = re.compile('(?<![a-z])(mini)?(val|test)')
+# Splits that share images by intention, in alphabetical order.
+NESTED = frozenset([('train', 'trainval'), ('trainval', 'val')])
+LEAK = 'leak between splits'
 # All kinds of issues, in the order in which they are reported.
 KINDS = {
+    LEAK: Severity.ERROR,
     'missing list': Severity.ERROR,
     'empty list': Severity.ERROR,
     'unreadable list': Severity.ERROR,
@@ -34,6 +42,8 @@ KINDS = {
     'EXIF rotation not applied': Severity.ERROR,
     'duplicate id': Severity.ERROR,
     'mismatched class order': Severity.ERROR,
+    'missing image in evaluation': Severity.ERROR,
+    'unreadable image in evaluation': Severity.ERROR,
     'unknown image': Severity.WARNING,
     'missing image': Severity.WARNING,
     'unreadable image': Severity.WARNING,
@@ -124,6 +134,29 @@ class AnnotatedImage:
     drop: Callable[[], object]
 
 
+@dataclass(frozen=True)
+class Roles:
+    """Which splits training reads, and which validation and testing.
+
+    Attributes:
+        trained: Splits that training reads.
+        evaluated: Splits that validation or testing reads.
+        nested: Pairs of splits that share images by intention.
+    """
+
+    trained: frozenset[str]
+    evaluated: frozenset[str]
+    nested: frozenset[tuple[str, str]] = frozenset()
+
+    @classmethod
+    def by_name(cls, splits: Iterable[str]) -> 'Roles':
+        """Return the roles that the names of splits suggest, such as ``'trainval'`` or ``'instances_val2017'``."""
+        names = frozenset(splits)
+        trained = frozenset(name for name in names if 'train' in name.lower())
+        evaluated = frozenset(name for name in names - trained if EVALUATED.search(name.lower()))
+        return cls(trained, evaluated, NESTED)
+
+
 @dataclass
 class Annotations:
     """The annotations of a dataset.
@@ -134,6 +167,7 @@ class Annotations:
         write: Writes the repaired annotations into a folder; raises :class:`UserError` if no image would remain.
         first_pixel: Coordinate of the first pixel in this format, 0 or 1.
         classes: Names of the known classes, ``None`` to accept all that occur.
+        configured: What the splits are read for by a config, ``None`` to go by their names.
     """
 
     images: list[AnnotatedImage]
@@ -141,6 +175,20 @@ class Annotations:
     write: Callable[[Path], None]
     first_pixel: int
     classes: tuple[str, ...] | None = None
+    configured: Roles | None = None
+
+    @cached_property
+    def roles(self) -> Roles:
+        """What the splits are read for."""
+        return self.configured or Roles.by_name(split for image in self.images for split in image.splits)
+
+    def trains(self, image: AnnotatedImage) -> bool:
+        """Return whether training may read an image: whether it is not in splits for evaluation alone."""
+        return not image.splits <= self.roles.evaluated
+
+    def evaluates(self, image: AnnotatedImage) -> bool:
+        """Return whether validation or testing reads an image."""
+        return not image.splits.isdisjoint(self.roles.evaluated)
 
 
 def check_remaining(path: Path, before: int, after: int) -> None:

@@ -8,7 +8,7 @@ import math
 import os
 import xml.etree.ElementTree as ET
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -139,6 +139,7 @@ class Layout:
 
     Attributes:
         lists: List of image names of each split.
+        required: Splits whose list must exist; of the others, one is enough.
         annotation: Returns the XML file of an image, given the split and the image name.
         image: Returns the image file, given the split, the image name and the root of the XML file; raises
             :class:`InvalidAnnotation` if the XML file does not say where the image is.
@@ -147,17 +148,29 @@ class Layout:
     """
 
     lists: dict[str, Path]
+    required: frozenset[str]
     annotation: Callable[[str, str], Path]
     image: Callable[[str, str, ET.Element], Path]
     first_pixel: int
     needs_size: bool
 
 
-def layout(root: Path) -> Layout:
-    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``."""
+def list_of(root: Path, split: str) -> Path:
+    """Return the list of a split in VOC's own layout."""
+    return root / 'ImageSets/Main' / f'{split}.txt'
+
+
+def layout(root: Path, lists: Mapping[str, Path] | None = None) -> Layout:
+    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``.
+
+    Args:
+        root: The folder.
+        lists: Lists that must exist, by split, besides the usual ones.
+    """
     names = files_by_stem(root / 'JPEGImages')
     return Layout(
-        {split: root / 'ImageSets/Main' / f'{split}.txt' for split in SPLITS},
+        {**{split: list_of(root, split) for split in SPLITS}, **(lists or {})},
+        frozenset(lists or {}),
         lambda split, name: root / 'Annotations' / f'{name}.xml',
         lambda split, name, element: root / 'JPEGImages' / names.get(name, f'{name}.jpg'),
         FIRST_PIXEL,
@@ -165,14 +178,15 @@ def layout(root: Path) -> Layout:
     )
 
 
-def read(root: Path, classes: tuple[str, ...] | None = None) -> Annotations:
+def read(root: Path, classes: tuple[str, ...] | None = None, lists: Mapping[str, Path] | None = None) -> Annotations:
     """Read the annotations of every image that is listed in a folder with VOC's layout.
 
     Args:
         root: The folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``.
         classes: Names of the known classes, ``None`` to accept all that occur.
+        lists: Lists that must exist, by split, besides the usual ones.
     """
-    return read_layout(root, layout(root), classes)
+    return read_layout(root, layout(root, lists), classes)
 
 
 def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> Annotations:
@@ -227,7 +241,8 @@ def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> A
 
 def _copy_of(path: Path, root: Path, target: Path) -> Path:
     """Return the path below ``target`` that corresponds to ``path`` below ``root``, and make its folder."""
-    copy = target / path.relative_to(root)
+    # A config may name a list elsewhere.
+    copy = target / (path.relative_to(root) if path.is_relative_to(root) else path.name)
     copy.parent.mkdir(parents=True, exist_ok=True)
     return copy
 
@@ -239,7 +254,11 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
         folder = next(iter(files.lists.values())).parent
         wanted = ', '.join(path.name for path in files.lists.values())
         return {}, [Issue('missing list', str(folder), f'none of {wanted} exists')]
-    lists, issues = {}, []
+    lists: dict[str, list[str]] = {}
+    issues = [
+        Issue('missing list', str(files.lists[split]), 'the config names it, but it is missing')
+        for split in sorted(files.required - paths.keys())
+    ]
     for split, path in paths.items():
         try:
             lines = list_lines(path.read_bytes())

@@ -36,6 +36,7 @@ def layout(root: Path) -> voc.Layout:
     """Return the files of a folder with ``train.txt``, ``val.txt``, ``WIDER_train`` and ``WIDER_val``."""
     return voc.Layout(
         {split: root / f'{split}.txt' for split in SPLITS},
+        frozenset(),
         lambda split, name: annotation_path(root / f'WIDER_{split}', name),
         lambda split, name, element: root / f'WIDER_{split}' / image_folder(element) / f'{name}.jpg',
         FIRST_PIXEL,
