@@ -13,6 +13,8 @@ from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.errors import UserError
 
 DRAW_SCORE = 0.3
+# Files that are not images.
+MAX_NAMED = 5
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,14 +61,17 @@ def main() -> None:
     options = DetectionOptions(args.min_score, args.max_overlap, args.top_k, args.suppress)
     draw_score = next((score for score in (args.draw_score, args.min_score) if score is not None), DRAW_SCORE)
     check_fraction('draw_score', draw_score)
-    images = find_images(args.inputs)
+    found = find_images(args.inputs)
     model = load(args.config, args.checkpoint, args.device)
 
-    run = detect_files(model, images, args.out_dir, None if args.no_figures else draw_score, options)
+    run = detect_files(model, found.images, args.out_dir, None if args.no_figures else draw_score, options)
     print(
         f'{len(run.coco["annotations"])} detections in {len(run.coco["images"])} image(s): '
         f'{args.out_dir / "detections.json"}' + ('' if args.no_figures else f', figures in {args.out_dir}')
     )
+    if found.others:
+        names = [str(path) for path in found.others[:MAX_NAMED]] + ['...'] * (len(found.others) > MAX_NAMED)
+        print(f'{len(found.others)} other file(s) in the folders are not images: {", ".join(names)}')
     if run.unreadable:
         listed = ', '.join(f'{path} ({reason})' for path, reason in run.unreadable.items())
         print(f'{len(run.unreadable)} file(s) could not be read as images: {listed}')

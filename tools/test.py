@@ -47,6 +47,8 @@ def main() -> None:
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
+        if cfg.default_hooks.visualization.type == 'DetVisualizationHook':
+            cfg.default_hooks.visualization.type = 'DrawingHook'
 
     with explained(cfg, args.checkpoint):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

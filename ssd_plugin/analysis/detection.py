@@ -12,7 +12,7 @@ from mmdet.models.detectors import BaseDetector
 from mmengine.structures import InstanceData
 from tqdm import tqdm
 
-from ssd_plugin.datasets.image_files import SUFFIXES
+from ssd_plugin.datasets.image_files import is_image
 from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import write_atomically
@@ -33,28 +33,49 @@ class DetectionRun:
     unreadable: dict[Path, str]
 
 
-def find_images(inputs: Sequence[str]) -> list[Path]:
-    """Return the image files that inputs name, in order and without duplicates.
+@dataclass(frozen=True)
+class FoundImages:
+    """Result of :func:`find_images`.
+
+    Attributes:
+        images: Files, in the order of the inputs and without duplicates.
+        others: Files in the folders that are not images.
+    """
+
+    images: list[Path]
+    others: list[Path]
+
+
+def find_images(inputs: Sequence[str]) -> FoundImages:
+    """Find the image files that inputs name.
 
     Args:
-        inputs: Files, folders (whose image files are found at any depth) and globs.
+        inputs: Files, folders (whose image files are found at any depth, whatever their suffix) and globs.
 
     Raises:
         UserError: An input names no image.
     """
     found: dict[Path, None] = {}
+    others: dict[Path, None] = {}
     for text in inputs:
         exists = Path(text).exists()
         paths = [Path(text)] if exists else sorted(Path(match) for match in glob.glob(text, recursive=True))
         files: list[Path] = []
         for path in paths:
-            files += sorted(f for f in path.rglob('*') if f.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+            if not path.is_dir():
+                files.append(path)
+                continue
+            for file in sorted(path.rglob('*')):
+                if is_image(file):
+                    files.append(file)
+                elif file.is_file():
+                    others[file] = None
         if not files:
             raise UserError(
                 f'{text} names no image: it is a missing file, a folder without images, or a glob without matches'
             )
         found.update(dict.fromkeys(files))
-    return list(found)
+    return FoundImages(list(found), [path for path in others if path not in found])
 
 
 def figure_paths(images: Sequence[Path], folder: Path) -> list[Path]:

@@ -2,8 +2,16 @@
 
 from pathlib import Path
 
-# Formats that OpenCV reads. Of several files with the same stem, the one whose suffix comes first is used.
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
+import cv2
+
+# Formats that OpenCV reads, GIF since 4.11. Of several files with the same stem, the one whose suffix comes first is
+# used.
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.gif')
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file is an image by its suffix or, with another suffix or none, by its first bytes."""
+    return path.suffix.lower() in SUFFIXES or (path.is_file() and cv2.haveImageReader(str(path)))
 
 
 def files_by_stem(folder: Path) -> dict[str, str]:

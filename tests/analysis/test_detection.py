@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from PIL import Image
 
 from ssd_plugin.analysis import detection
 from ssd_plugin.analysis.inference import DetectionOptions
+from ssd_plugin.datasets.transforms.image_decoding import decode
 from ssd_plugin.errors import UserError
 
 
@@ -21,10 +23,24 @@ def instances(*boxes):
 
 def test_images_are_found_once_in_the_order_of_the_inputs(tmp_path):
     (tmp_path / 'deep').mkdir()
-    for name in ('b.jpg', 'a.PNG', 'deep/c.jpg', 'notes.txt'):
+    for name in ('b.jpg', 'a.PNG', 'deep/c.jpg', 'notes.txt', 'empty'):
         (tmp_path / name).touch()
     found = detection.find_images([f'{tmp_path}/b.*', str(tmp_path), str(tmp_path / 'notes.txt')])
-    assert [str(path.relative_to(tmp_path)) for path in found] == ['b.jpg', 'a.PNG', 'deep/c.jpg', 'notes.txt']
+    assert [str(path.relative_to(tmp_path)) for path in found.images] == ['b.jpg', 'a.PNG', 'deep/c.jpg', 'notes.txt']
+    assert found.others == [tmp_path / 'empty']
+
+
+def test_images_in_a_folder_are_found_by_their_content_where_the_suffix_does_not_tell(shapes, tmp_path):
+    source = sorted((shapes / 'JPEGImages').iterdir())[0]
+    for name in ('none', 'photo.JFIF', 'a.b'):
+        shutil.copy(source, tmp_path / name)
+    with Image.open(source) as image:
+        image.save(tmp_path / 'image.gif')
+    (tmp_path / 'folder.xyz').mkdir()
+    found = detection.find_images([str(tmp_path)])
+    assert [path.name for path in found.images] == ['a.b', 'image.gif', 'none', 'photo.JFIF'] and not found.others
+    shape = decode(source.read_bytes()).shape
+    assert {decode(path.read_bytes()).shape for path in found.images} == {shape}
 
 
 @pytest.mark.parametrize('name', ['nowhere.jpg', '*.jpg', '.'])

@@ -90,6 +90,18 @@ def test_evaluation_gives_both_metrics_and_dumps_detections(trained, shapes, run
     assert len(list((tmp_path / 'test').rglob('figures/**/*.jpg'))) == 4
 
 
+def test_an_empty_image_is_named_and_counted_and_the_rest_is_evaluated(shapes_checkpoint, shapes, run_tool, tmp_path):
+    data = shutil.copytree(shapes, tmp_path / 'data')
+    names = [f'{name}.jpg' for name in (data / 'ImageSets/Main/test.txt').read_text().split()]
+    (data / 'JPEGImages' / names[1]).write_bytes(b'')
+    drawn = ('--work-dir', 'test', '--show-dir', 'figures')
+    text = output(run_tool('test.py', CONFIG, shapes_checkpoint, *drawn, '--cfg-options', f'data_root={data}'))
+    assert f'{names[1]} is evaluated as a gray image: it is empty' in text
+    assert '1 of the 4 images could not be read' in text and 'coco/bbox_mAP_50' in text
+    figures = next((tmp_path / 'test').glob('*/figures'))
+    assert sorted(path.name.split('_')[0] for path in figures.iterdir()) == [names[0], names[2], names[3]]
+
+
 def test_detect_gives_the_detections_of_the_evaluation(trained, shapes, run_tool, tmp_path):
     output(
         run_tool(
@@ -137,6 +149,7 @@ def test_detect_reads_folders_and_globs_and_names_unreadable_files(trained, shap
     shutil.copy(names[1], folder / 'deep' / 'a.jpg')
     (folder / 'broken.png').write_bytes(b'no image')
     (folder / 'notes.txt').write_text('no image')
+    shutil.copy(names[0], folder / 'without_suffix')
     text = output(
         run_tool(
             'detect.py',
@@ -157,10 +170,13 @@ def test_detect_reads_folders_and_globs_and_names_unreadable_files(trained, shap
         )
     )
     found = json.loads((tmp_path / 'out/detections.json').read_text())
-    assert [image['file_name'] for image in found['images']] == [str(folder / 'a.jpg'), str(folder / 'deep/a.jpg')]
-    assert all(a['score'] >= 0.2 for a in found['annotations']) and len(found['annotations']) <= 6
-    assert {path.name for path in (tmp_path / 'out').glob('*.jpg')} == {'a.jpg', 'a-2.jpg'}
+    assert [image['file_name'] for image in found['images']] == [
+        str(folder / name) for name in ('a.jpg', 'deep/a.jpg', 'without_suffix')
+    ]
+    assert all(a['score'] >= 0.2 for a in found['annotations']) and len(found['annotations']) <= 9
+    assert {path.name for path in (tmp_path / 'out').glob('*.jpg')} == {'a.jpg', 'a-2.jpg', 'without_suffix.jpg'}
     assert '1 file(s) could not be read' in text and 'broken.png' in text
+    assert f'1 other file(s) in the folders are not images: {folder}/notes.txt' in text
 
 
 def test_detect_names_a_pattern_without_images(trained, run_tool, tmp_path):

@@ -187,7 +187,11 @@ def decode(data: bytes) -> np.ndarray:
         _decode_completely(data, 'CMYK')
     if data.startswith(PNG_SIGNATURE) and b'IEND' not in data[-1024:]:
         raise UnreadableImage('it is truncated')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        # For example more pixels than OpenCV allows.
+        raise UnreadableImage(f'OpenCV cannot decode it: {error.err}') from error
     if image is None:
         raise UnreadableImage('it is damaged, or not an image of a known format')
     return image

@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -58,6 +60,16 @@ def test_reduced_jpeg_is_the_image_at_a_fraction_of_its_size(smooth, reduced):
 )
 def test_an_image_shrinks_only_to_what_is_needed(needed, expected):
     assert reduction((161, 120), needed) == expected
+
+
+def test_an_image_with_more_pixels_than_opencv_allows_is_unreadable():
+    header = struct.pack('>IIBBBBB', 2**16, 2**16, 8, 2, 0, 0, 0)
+    chunks = b''.join(
+        struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
+        for name, body in ((b'IHDR', header), (b'IDAT', zlib.compress(b'0')), (b'IEND', b''))
+    )
+    with pytest.raises(UnreadableImage, match='OpenCV cannot decode it'):
+        decode(b'\x89PNG\r\n\x1a\n' + chunks)
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP'])

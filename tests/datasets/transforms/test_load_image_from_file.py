@@ -10,7 +10,7 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from ssd_plugin.configs import leaf_datasets, pipeline_steps, read_config
-from ssd_plugin.datasets.transforms import LoadImageFromFile
+from ssd_plugin.datasets.transforms import LoadImageFromFile, image_reads
 from ssd_plugin.errors import UnusableData
 
 
@@ -84,6 +84,27 @@ def test_files_without_an_image_are_errors_with_every_decoder(content, reason, o
     with pytest.raises(UnusableData, match=f'a.jpg cannot be read: .*{reason}'):
         load(path, **options)
     assert load(path, ignore_empty=True, **options) is None
+
+
+@pytest.mark.parametrize('options', [{}, dict(to_float32=True), dict(color_type='grayscale')])
+def test_an_evaluation_counts_unreadable_files_and_sees_gray_images(options, smooth, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(image_reads, 'print_log', lambda text, *args: said.append(text))
+    Image.fromarray(smooth).save(tmp_path / 'a.png')
+    (tmp_path / 'empty.png').touch()
+    step = TRANSFORMS.build(dict(type='LoadImageFromFile', **options))
+    step.replace_unreadable()
+    intact, *gray = (step(dict(img_path=str(tmp_path / name))) for name in ('a.png', 'empty.png', 'missing.png'))
+    for results in gray:
+        assert results['img'].dtype == intact['img'].dtype and results['img'].ndim == intact['img'].ndim
+        assert (results['img'] == 127).all() and results['img_shape'] == results['img'].shape[:2]
+    assert step.reads.totals() == (3, 2, 0)
+    assert said == [
+        f'{tmp_path}/empty.png is evaluated as a gray image: it is empty',
+        f'{tmp_path}/missing.png is evaluated as a gray image: it is missing',
+    ]
+    step.replace_unreadable()
+    assert step.reads.totals() == (0, 0, 0)
 
 
 def test_a_missing_file_stays_a_missing_file(tmp_path):

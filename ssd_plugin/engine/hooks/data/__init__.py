@@ -1,8 +1,9 @@
 """Hooks that watch or change the training data."""
 
+from .drawing_hook import DrawingHook
 from .dropped_pairs_hook import DroppedPairsHook
 from .mosaic_switch_hook import MosaicSwitchHook
 from .skipped_images_hook import SkippedImagesHook
 from .unusable_boxes_hook import UnusableBoxesHook
 
-__all__ = ['DroppedPairsHook', 'MosaicSwitchHook', 'SkippedImagesHook', 'UnusableBoxesHook']
+__all__ = ['DrawingHook', 'DroppedPairsHook', 'MosaicSwitchHook', 'SkippedImagesHook', 'UnusableBoxesHook']
