@@ -17,6 +17,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
+from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.errors import UnusableData
 
 from .annotations.coco_table import INCOMPLETE, VERSION, CocoTable, build
@@ -27,11 +28,11 @@ from .unusable_data import MAX_FRACTION, excess
 
 @DATASETS.register_module()
 class SharedCocoDataset(AugmentOption, CocoDataset):
-    """``CocoDataset`` for boxes, whose annotation is parsed once and shared by all processes of a machine.
+    """``CocoDataset`` whose annotation is parsed once and shared by all processes of a machine.
 
     A process of its own parses the file into arrays, which all ranks and workers map into their memory. Later runs
     reuse them until the file changes. Annotations that MMDetection's rules skip are counted in the log, and so are
-    incomplete entries, which are an error in test mode. Masks are not kept.
+    incomplete entries, which are an error in test mode. Masks are kept for a pipeline that loads them.
 
     Args:
         cache_dir: Folder for the parsed arrays. By default a folder per user in the system's temporary folder.
@@ -60,6 +61,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
             filter_empty=filters.get('filter_empty_gt', False),
             min_size=filters.get('min_size', 0),
             strict=self.test_mode,
+            with_masks=any(getattr(step, 'with_mask', False) for step, _ in pipeline_steps(self)),
         )
         self.table = table = CocoTable(self._parsed(Path(self.ann_file), options))
         self.cat_ids = table.categories
@@ -82,6 +84,12 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
             raise UnusableData(f'{too_many}: {reasons}')
         if skipped:
             print_log(f'{skipped} {what} are skipped: {reasons}', 'current', logging.WARNING)
+
+    @property
+    def cat_img_map(self) -> dict[int | str, list[int | str]]:
+        """Ids of the images with a usable box of each category, by the id of the category."""
+        self.full_init()
+        return self.table.images_by_category()
 
     def filter_data(self) -> Sequence[dict]:
         """Return the images as they are: they were filtered while parsing."""
@@ -185,5 +193,11 @@ class _ImageInfos(Sequence):
             height=height,
             width=width,
             **self.text_prompts,
-            instances=[dict(ignore_flag=int(crowd), bbox=box, bbox_label=label) for box, label, crowd in rows],
+            instances=[
+                dict(ignore_flag=int(crowd), bbox=box, bbox_label=label, **self._mask(row))
+                for row, (box, label, crowd) in enumerate(rows, first)
+            ],
         )
+
+    def _mask(self, row: int) -> dict:
+        return dict(mask=self.table.mask(row)) if self.table.has_masks else {}

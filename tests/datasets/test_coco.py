@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 
 from ssd_plugin.datasets import coco
 from ssd_plugin.datasets.ground_truth import collect_boxes, ground_truth_boxes
@@ -86,6 +86,49 @@ def test_images_and_boxes_are_those_of_mmdetection(annotation, options):
     assert ours.cat_ids == theirs.cat_ids and ours.cat2label == theirs.cat2label
     assert ours.get_data_info(-1) == theirs.get_data_info(-1)
     assert ours.get_cat_ids(1) == theirs.get_cat_ids(1)
+
+
+LOADING = [dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True)]
+
+
+@pytest.mark.parametrize('options', [dict(), dict(indices=[5, 3, -1])])
+def test_masks_are_kept_for_a_pipeline_that_loads_them(annotation, options):
+    masks = [[[1, 2, 9, 2, 9, 8.5]], dict(size=[50, 100], counts=[0, 5000]), dict(size=[50, 100], counts='ä')]
+
+    def add_masks(content):
+        known = {image['id'] for image in content['images']}
+        content['annotations'] = [a for a in content['annotations'] if a['image_id'] in known]
+        for number, entry in enumerate(content['annotations']):
+            entry['segmentation'] = masks[number % 3]
+
+    edit(annotation, add_masks)
+    ours = build(annotation, pipeline=LOADING, **options)
+    assert infos(ours) == infos(build(annotation, 'CocoDataset', pipeline=LOADING, **options))
+    assert 'mask' not in str(infos(build(annotation, **options)))
+
+
+def test_an_object_without_a_mask_is_ignored_where_masks_are_loaded(annotation):
+    info = next(info for info in infos(build(annotation, pipeline=LOADING)) if info['instances'])
+    loaded = TRANSFORMS.build(LOADING[0])(dict(info, ori_shape=(info['height'], info['width'])))
+    assert loaded['gt_ignore_flags'].all() and len(loaded['gt_masks']) == len(info['instances'])
+
+
+def test_images_by_category_are_those_of_mmdetection(annotation):
+    ours = build(annotation)
+    expected = {category: set() for category in ours.cat_ids}
+    for info in infos(ours):
+        for instance in info['instances']:
+            expected[ours.cat_ids[instance['bbox_label']]].add(info['img_id'])
+    assert {category: set(ids) for category, ids in ours.cat_img_map.items()} == expected
+    assert all(len(ids) == len(set(ids)) for ids in ours.cat_img_map.values()) and all(expected.values())
+
+    def keep_usable(content):
+        used = {(i, box) for i, boxes in expected.items() for box in boxes}
+        content['annotations'] = [a for a in content['annotations'] if (a['category_id'], a['image_id']) in used]
+
+    edit(annotation, keep_usable)
+    theirs = build(annotation, 'CocoDataset').cat_img_map
+    assert {category: set(theirs[category]) for category in expected} == expected
 
 
 def test_skipped_annotations_are_counted(annotation):

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from .coco_rules import (
 from .garbage_collection import garbage_collection_disabled
 
 # Increases whenever the meaning of the files changes.
-VERSION = 4
+VERSION = 5
 META = 'meta.json'
 # Why entries are skipped, besides the reasons of the common rules.
 INCOMPLETE = 'incomplete'
@@ -33,7 +34,15 @@ INCOMPLETE = 'incomplete'
 INTENDED = (IGNORED, OTHER_CLASS)
 
 
-def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool) -> None:
+def build(
+    source: Path,
+    folder: Path,
+    classes: Sequence[str],
+    filter_empty: bool,
+    min_size: int,
+    strict: bool,
+    with_masks: bool = False,
+) -> None:
     """Parse an annotation file into a folder of arrays, which appears only when it is complete.
 
     It skips the annotations that MMDetection's ``CocoDataset`` skips, and counts them by reason.
@@ -45,6 +54,7 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
         filter_empty: Skip images without an annotation of these classes.
         min_size: Skip images whose shorter side is below this, in pixels.
         strict: Raise an error for incomplete entries instead of skipping and counting them.
+        with_masks: Keep the masks (``segmentation``).
 
     Raises:
         ValueError: The file is not JSON, lacks a list, has no images, has annotation ids that are not unique, or has
@@ -54,7 +64,7 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
     """
     with garbage_collection_disabled():
         _, lists = load(source)
-        arrays, meta = _parsed(lists, classes, filter_empty, min_size, strict)
+        arrays, meta = _parsed(lists, classes, filter_empty, min_size, strict, with_masks)
     with folder_written_atomically(folder) as unfinished:
         for name, array in arrays.items():
             np.save(unfinished / f'{name}.npy', array)
@@ -62,16 +72,16 @@ def build(source: Path, folder: Path, classes: Sequence[str], filter_empty: bool
 
 
 def _parsed(
-    lists: list[list], classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool
+    lists: list[list], classes: Sequence[str], filter_empty: bool, min_size: int, strict: bool, with_masks: bool
 ) -> tuple[dict[str, np.ndarray], dict]:
     """Return the arrays and the metadata of a :class:`CocoTable`."""
     complete = lists
     try:
-        arrays, categories, skipped = _arrays(complete, classes, filter_empty, min_size)
+        arrays, categories, skipped = _arrays(complete, classes, filter_empty, min_size, with_masks)
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
         # Checking each entry beforehand would take as long as all the rest.
         complete = [_complete(entries, key, strict) for entries, key in zip(lists, LISTS)]
-        arrays, categories, skipped = _arrays(complete, classes, filter_empty, min_size)
+        arrays, categories, skipped = _arrays(complete, classes, filter_empty, min_size, with_masks)
     incomplete = {key: len(entries) - len(rest) for key, entries, rest in zip(LISTS, lists, complete)}
     if incomplete['annotations']:
         skipped[INCOMPLETE] = incomplete['annotations']
@@ -97,6 +107,7 @@ def _arrays(
     classes: Sequence[str],
     filter_empty: bool,
     min_size: int,
+    with_masks: bool,
 ) -> tuple[dict[str, np.ndarray], list, dict[str, int]]:
     """Return the arrays, the ids of the categories by label, and the number of skipped annotations by reason."""
     images, annotations, categories = lists
@@ -134,7 +145,8 @@ def _arrays(
     kept = kept[np.argsort(owners[kept], kind='stable')]
     images = [image for image, want in zip(images, wanted) if want]
     boxes_per_image = np.bincount(owners[kept], minlength=len(wanted))[wanted]
-    names = [image['file_name'].encode() for image in images]
+    names, name_starts = _texts(image['file_name'] for image in images)
+    masks, mask_starts = _texts(json.dumps(annotations[row].get('segmentation') or []) for row in kept if with_masks)
     arrays = dict(
         boxes=xyxy(boxes[kept]),
         labels=labels[kept],
@@ -142,10 +154,23 @@ def _arrays(
         starts=np.concatenate([[0], np.cumsum(boxes_per_image)]),
         sizes=sizes[wanted],
         ids=_ids([image['id'] for image in images]),
-        names=np.frombuffer(b''.join(names), np.uint8),
-        name_starts=np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64),
+        names=names,
+        name_starts=name_starts,
+        masks=masks,
+        mask_starts=mask_starts,
     )
     return arrays, category_ids, skipped
+
+
+def _texts(texts: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return texts as an array of bytes, and the index of each text's first byte with the length at the end."""
+    encoded = [text.encode() for text in texts]
+    starts = np.concatenate([[0], np.cumsum([len(text) for text in encoded])]).astype(np.int64)
+    return np.frombuffer(b''.join(encoded), np.uint8), starts
+
+
+def _text(texts: np.ndarray, starts: np.ndarray, index: int) -> str:
+    return texts[starts[index] : starts[index + 1]].tobytes().decode()
 
 
 def _ids(ids: list[int | str]) -> np.ndarray:
@@ -180,6 +205,8 @@ class CocoTable:
         self._ids = self._mapped('ids')
         self._names = self._mapped('names')
         self._name_starts = self._mapped('name_starts')
+        self._masks = self._mapped('masks')
+        self._mask_starts = self._mapped('mask_starts')
         meta = json.loads((folder / META).read_text())
         self.categories: list[int | str] = meta['categories']
         self.skipped: Counter[str] = Counter(meta['skipped'])
@@ -208,4 +235,23 @@ class CocoTable:
 
     def name(self, index: int) -> str:
         """Return the file name of an image."""
-        return self._names[self._name_starts[index] : self._name_starts[index + 1]].tobytes().decode()
+        return _text(self._names, self._name_starts, index)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the masks were kept."""
+        return len(self._mask_starts) > 1
+
+    def mask(self, row: int) -> Any:
+        """Return the mask of a box in COCO's format: polygons, or run lengths; an empty list without a mask."""
+        return json.loads(_text(self._masks, self._mask_starts, row))
+
+    def images_by_category(self) -> dict[int | str, list[int | str]]:
+        """Return the ids of the images with a box of each category."""
+        images = np.repeat(np.arange(len(self)), np.diff(self.starts))
+        pairs = np.unique(self.labels * np.int64(len(self)) + images)
+        found: dict[int | str, list[int | str]] = {category: [] for category in self.categories}
+        for pair in pairs.tolist():
+            label, image = divmod(pair, len(self))
+            found[self.categories[label]].append(self.id(image))
+        return found

@@ -17,7 +17,7 @@ from .instance_fields import keep_instances
 from .photometric_distortion import check_distortion, distort
 from .random_source import RandomSource
 from .window_choice import CONSTRAINTS, check_crop, crop, zoom_out
-from .window_sampling import EMPTY, Part, area, fit, frame, move, snap
+from .window_sampling import EMPTY, Part, area, fit, frame, homography, move, snap
 
 INTERPOLATIONS = dict(
     nearest=cv2.INTER_NEAREST,
@@ -143,16 +143,19 @@ class FusedSSDAugment(BaseTransform):
         """Augment a sample of MMDetection's pipelines.
 
         Args:
-            results: Sample with ``encoded_img`` or ``img`` ``(H, W, 3)`` uint8 BGR, and perhaps ``gt_bboxes``.
+            results: Sample with ``encoded_img`` or ``img`` ``(H, W, 3)`` BGR, uint8 or floats that hold whole levels
+                from 0 to 255, and perhaps ``gt_bboxes``.
             scale: (width, height) of the result, if not that of the transform.
 
         Returns:
-            The sample with ``img`` ``(height, width, 3)``, ``img_shape``, ``scale_factor``, ``flip``,
-            ``flip_direction``, and ``window``, the part (x1, y1, x2, y2) that is shown, in pixels of the original
+            The sample with ``img`` ``(height, width, 3)`` of the type it had, ``img_shape``, ``scale_factor``,
+            ``flip``, ``flip_direction``, ``homography_matrix`` ``(3, 3)``, which takes pixels of the original image to
+            those of the result, and ``window``, the part (x1, y1, x2, y2) that is shown, in pixels of the original
             image; ``None`` for a damaged image.
 
         Raises:
             TypeError: The sample has ground truth that this transform cannot move: masks or keypoints.
+            ValueError: The image has other values than levels.
         """
         for name in ('gt_masks', 'gt_seg_map', 'gt_keypoints'):
             if name in results:
@@ -179,14 +182,20 @@ class FusedSSDAugment(BaseTransform):
             results['img'] = encoded.decode(reduced)
             if results['img'] is None:
                 return None
-        snapped, source, target = snap(window / reduced, results['img'].shape[1::-1], scale)
+        image = results['img']
+        snapped, source, target = snap(window / reduced, image.shape[1::-1], scale)
         snapped *= reduced
-        pixels = self._sample(results['img'], source, target, flip, interpolation, random)
-        results['img'] = frame(pixels, target, scale, flip, self.fill)
+        pixels = self._sample(_levels(image), source, target, flip, interpolation, random)
+        # The memory layout is that of frame.
+        results['img'] = frame(pixels, target, scale, flip, self.fill).astype(image.dtype, copy=False)
         results['img_shape'] = scale[::-1]
         results['window'] = tuple(snapped.tolist())
         results['scale_factor'] = tuple((scale / (snapped[2:] - snapped[:2])).tolist())
         results['flip'], results['flip_direction'] = direction is not None, direction
+        matrix = homography(snapped, scale, flip)
+        # As MMDetection's transforms do, after others that were before this one.
+        earlier = results.get('homography_matrix')
+        results['homography_matrix'] = matrix if earlier is None else matrix @ earlier
         if boxes is not None:
             centers = (corners[:, :2] + corners[:, 2:]) / 2
             keep &= ((centers > window[:2]) & (centers < window[2:])).all(axis=1)
@@ -245,3 +254,22 @@ class FusedSSDAugment(BaseTransform):
             f'{type(self).__name__}(scale={self.scale}, zoom_out={self.zoom_out_prob} x {self.zoom_out_ratio}, '
             f'crop={self.crop_options}, flips={self.flips}, colors={self.colors})'
         )
+
+
+def _levels(image: np.ndarray) -> np.ndarray:
+    """Return an image as uint8.
+
+    Raises:
+        ValueError: It has other values than whole levels from 0 to 255.
+    """
+    if image.dtype == np.uint8:
+        return image
+    with np.errstate(invalid='ignore'):
+        levels = image.astype(np.uint8)
+    if (levels != image).any():
+        raise ValueError(
+            f'FusedSSDAugment takes images of whole levels from 0 to 255, as uint8 or float (to_float32), but this one '
+            f'is {image.dtype} with values from {image.min():g} to {image.max():g}; put the step that changes levels '
+            'after it'
+        )
+    return levels

@@ -61,18 +61,20 @@ class MosaicSSDAugment(BaseTransform):
         width, height = self.augment.scale
         x, y = (split * (width, height)).round().astype(int).tolist()
         quarters = [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
-        canvas = np.empty((3, height, width), np.uint8).transpose(1, 2, 0)
-        canvas[:] = self.augment.fill
         tiles = []
         for image, (left, top, right, bottom) in zip(images, quarters):
             tile = self.augment.transform(image, (right - left, bottom - top))
             if tile is not None:
-                canvas[top:bottom, left:right] = tile['img']
                 tiles.append((tile, (left, top)))
         if not tiles:
             return None
+        canvas = np.empty((3, height, width), tiles[0][0]['img'].dtype).transpose(1, 2, 0)
+        canvas[:] = self.augment.fill
+        for tile, (left, top) in tiles:
+            rows, columns = tile['img_shape']
+            canvas[top : top + rows, left : left + columns] = tile['img']
         # These describe a single tile.
-        dropped = ('window', 'scale_factor', 'flip', 'flip_direction')
+        dropped = ('window', 'scale_factor', 'flip', 'flip_direction', 'homography_matrix')
         merged = {name: value for name, value in tiles[0][0].items() if name not in dropped}
         return dict(merged, img=canvas, img_shape=(height, width), **merge_instances(tiles))
 

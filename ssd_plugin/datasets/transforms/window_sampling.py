@@ -130,6 +130,25 @@ def move(boxes: np.ndarray, window: np.ndarray, scale: tuple[int, int], flip: in
     return flip_boxes(corners.reshape(-1, 4), scale, flip)
 
 
+def homography(window: np.ndarray, scale: tuple[int, int], flip: int | None) -> np.ndarray:
+    """Return the matrix that takes pixels of the image to pixels of the result, as :func:`move` does.
+
+    Args:
+        window: (x1, y1, x2, y2) that the result shows.
+        scale: (width, height) of the result.
+        flip: OpenCV's code, ``None`` for no flip.
+
+    Returns:
+        ``(3, 3)`` float32, for homogeneous coordinates (x, y, 1).
+    """
+    factor = np.asarray(scale) / (window[2:] - window[:2])
+    shift = -window[:2] * factor
+    for axis, codes in enumerate(((1, -1), (0, -1))):
+        if flip in codes:
+            factor[axis], shift[axis] = -factor[axis], scale[axis] - shift[axis]
+    return np.array([[factor[0], 0, shift[0]], [0, factor[1], shift[1]], [0, 0, 1]], np.float32)
+
+
 def flip_boxes(boxes: np.ndarray, size: tuple[float, float], flip: int | None) -> np.ndarray:
     """Flip boxes with their image.
 

@@ -161,6 +161,49 @@ def test_every_field_stays_with_its_object(seed, wrap, number):
     assert found['img'].shape == (64, 96, 3) and found['img'].dtype == np.uint8
 
 
+@pytest.mark.parametrize('options', [dict(), PLAIN, dict(zoom_out_prob=1.0, zoom_out_ratio=(4.0, 4.0))])
+def test_a_float_image_gives_what_one_of_8_bits_gives(options):
+    sample = results()
+    for seed in range(6):
+        found = []
+        for dtype in (np.uint8, np.float32):
+            np.random.seed(seed)
+            found.append(augment(**options).transform(dict(copy.deepcopy(sample), img=sample['img'].astype(dtype))))
+        assert found[1]['img'].dtype == np.float32 and (found[0]['img'] == found[1]['img']).all()
+        # What PackDetInputs stacks without a copy.
+        assert found[1]['img'].transpose(2, 0, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize('change', [lambda image: image / 255, lambda image: image - 127, lambda image: image * 2.0])
+def test_an_image_without_levels_is_refused(change):
+    sample = results()
+    with pytest.raises(ValueError, match='takes images of whole levels from 0 to 255'):
+        augment().transform(dict(sample, img=change(sample['img'].astype(np.float32))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), direction=st.sampled_from(['horizontal', 'vertical', 'diagonal']))
+def test_the_homography_takes_the_boxes_where_they_are(seed, direction):
+    np.random.seed(seed)
+    sample = results(wrap=False)
+    earlier = np.array([[1, 0, 3], [0, 2, 0], [0, 0, 1]], np.float32)
+    options = dict(flip_prob=0.7, flip_direction=direction, zoom_out_prob=0.5)
+    found = augment(**options).transform(dict(copy.deepcopy(sample), homography_matrix=earlier))
+    assert found['homography_matrix'].dtype == np.float32 and found['homography_matrix'].shape == (3, 3)
+    matrix = found['homography_matrix'].astype(float) @ np.linalg.inv(earlier)
+    corners = sample['gt_bboxes'][found['gt_bboxes_labels']].reshape(-1, 2, 2)
+    points = np.concatenate([corners, np.ones((len(corners), 2, 1))], axis=2) @ matrix.T
+    # A flip exchanges the corners; the result clips them.
+    ordered = np.sort(points[..., :2], axis=1).clip(0, (96, 64)).reshape(-1, 4)
+    np.testing.assert_allclose(found['gt_bboxes'], ordered, atol=1e-3)
+
+
+def test_the_homography_of_a_plain_flip_by_hand():
+    found = augment(**{**PLAIN, 'flip_prob': 1.0}).transform(results())
+    # From 160x120 to 96x64, and x' = 96 - x.
+    np.testing.assert_allclose(found['homography_matrix'], [[-0.6, 0, 96], [0, 64 / 120, 0], [0, 0, 1]], rtol=1e-6)
+
+
 @pytest.mark.parametrize('encoded', [False, True])
 def test_markers_land_where_their_boxes_say(encoded):
     """A rendered disk is found in the result to less than a pixel, with zoom, crop, flips and reduced decoding."""

@@ -69,6 +69,19 @@ def test_each_quarter_shows_an_image_and_boxes_lie_on_their_pixels():
         assert np.abs(np.array(sorted(found['gt_bboxes'].tolist())) - drawn).max() < 1.5
 
 
+def test_a_mosaic_of_float_images_is_that_of_8_bits():
+    found = []
+    for dtype in (np.uint8, np.float32):
+        np.random.seed(3)
+        sample = four()
+        for tile in (sample, *sample['mix_results']):
+            tile['img'] = tile['img'].astype(dtype)
+        found.append(mosaic(sample))
+    assert found[1]['img'].dtype == np.float32 and (found[0]['img'] == found[1]['img']).all()
+    # There is none for four images.
+    assert 'homography_matrix' not in found[0]
+
+
 def test_the_point_of_division_is_uniform_in_its_range():
     np.random.seed(0)
     seams = []
