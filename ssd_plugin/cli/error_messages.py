@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import URLError
 
 from mmengine.config import Config
@@ -134,10 +135,14 @@ def _no_objects(cfg: Config) -> str:
 
 def _source(cfg: Config, path: str) -> str:
     """Return the list that names a file, with its config key."""
+    # The name between characters of no name, with or without its suffix.
+    name = re.compile(rf'(?<![\w.-]){re.escape(Path(path).stem)}(?![\w-])'.encode())
     for key, dataset in datasets_of_splits(cfg):
-        root = dataset.get('data_root')
-        if root and os.path.abspath(path).startswith(os.path.abspath(root) + os.sep):
-            return f'{os.path.join(root, dataset.get("ann_file") or "")} ({key}.ann_file)'
+        root, ann_file = dataset.get('data_root'), dataset.get('ann_file')
+        if root and ann_file and os.path.abspath(path).startswith(os.path.abspath(root) + os.sep):
+            listing = Path(root, ann_file)
+            if listing.is_file() and name.search(listing.read_bytes()):
+                return f'{listing} ({key}.ann_file)'
     return 'the dataset'
 
 

@@ -19,6 +19,7 @@ from ssd_plugin.analysis.image_scan import read_all
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets.annotations.records import Roles, Severity
 from ssd_plugin.errors import UnusableData, UserError
+from ssd_plugin.prepare.random_split import write_split
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 SIZE = (320, 240)
@@ -127,6 +128,10 @@ VOC = {
     'beyond the border': ('beyond the image', lambda d: add_object(xml(d), box(200, 60, 350, 95))),
     'nan': ('non-finite coordinates', lambda d: add_object(xml(d), box('nan', 60, 90, 95))),
     'infinite': ('non-finite coordinates', lambda d: add_object(xml(d), box(10, 60, 'inf', 95))),
+    'a coordinate of 1e400': ('non-finite coordinates', lambda d: add_object(xml(d), box(10, 60, '1e400', 95))),
+    'a coordinate of 1e300': ('non-finite coordinates', lambda d: add_object(xml(d), box(10, 60, '1e300', 95))),
+    'size of 1e400': ('wrong size', lambda d: edit(xml(d), '<width>320', '<width>1e400')),
+    'size of 401 digits': ('wrong size', lambda d: edit(xml(d), '<width>320', f'<width>1{"0" * 400}')),
     'coordinate is no number': ('incomplete object', lambda d: add_object(xml(d), box('left', 60, 90, 95))),
     'coordinate missing': (
         'incomplete object',
@@ -615,6 +620,16 @@ def test_a_copy_that_would_list_no_image_is_refused(data, lists, kind, tmp_path)
     with pytest.raises(UserError, match='a repaired copy would list none'):
         write_repaired([(path, read[0])], tmp_path / 'fixed')
     assert not (tmp_path / 'fixed').exists()
+
+
+def test_a_folder_without_lists_gets_a_split_by_the_command_in_the_message(data):
+    shutil.rmtree(voc_only(data) / 'ImageSets')
+    found, _ = check(data)
+    assert kinds(found) == {'missing list': 1}
+    assert f'tools/prepare_data.py split {data} splits its images at random, into trainval.txt' in found[0].text
+    write_split(data)
+    found, (annotations,) = check(data)
+    assert not found and len(annotations.images) == 16
 
 
 def test_a_folder_without_data_is_an_error(tmp_path):

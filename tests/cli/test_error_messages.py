@@ -92,10 +92,44 @@ def test_training_ends_if_most_boxes_are_unusable(run_tool, data):
     assert 'swapped corners' in message and 'more than the 5%' in message and 'check_dataset.py' in message
 
 
-def test_a_test_image_that_is_not_an_image_is_named(run_tool, data):
-    for name in (data / 'ImageSets/Main/test.txt').read_text().split():
+def test_test_images_that_are_not_images_are_named_and_an_error_if_they_are_many(run_tool, data):
+    names = (data / 'ImageSets/Main/test.txt').read_text().split()
+    for name in names:
         (data / 'JPEGImages' / f'{name}.jpg').write_bytes(b'no image')
-    assert 'cannot be read' in message_of(train(run_tool, data))
+    result = train(run_tool, data)
+    assert '4 of the 4 images could not be read (100.0%)' in message_of(result)
+    assert all(f'{name}.jpg is evaluated as a gray image: it is damaged' in result.stdout for name in names)
+
+
+def missing_file(data, **changes):
+    """Return the message for a test image that is missing, where the pipeline does not count such images."""
+    cfg = read_config(CONFIG, dict(data_root=f'{data}/', **changes))
+    path = data / 'JPEGImages' / f'{(data / "ImageSets/Main/test.txt").read_text().split()[0]}.jpg'
+    with pytest.raises(UserError) as error, explained(cfg):
+        raise FileNotFoundError(2, 'No such file or directory', str(path))
+    return str(error.value)
+
+
+def test_a_missing_test_image_is_blamed_on_the_list_that_names_it(data):
+    assert f'although {data}/ImageSets/Main/test.txt (val_dataloader.dataset.ann_file) lists it' in missing_file(data)
+    (data / 'ImageSets/Main/mine.txt').write_text('another')
+    by_json = missing_file(data, **{'val_dataloader.dataset.ann_file': 'ImageSets/Main/mine.txt'})
+    assert f'although {data}/instances_test.json (test_dataloader.dataset.ann_file) lists it' in by_json
+
+
+def test_a_dataset_without_lists_is_an_error_that_says_how_to_split_it(run_tool, data):
+    shutil.rmtree(data / 'ImageSets')
+    message = message_of(train(run_tool, data))
+    command = f'tools/prepare_data.py split {data} --train-split train --test-split test'
+    assert f'{data} has no lists of images: {command} splits its images at random' in message
+    made = run_tool(*command.removeprefix('tools/').split())
+    assert made.returncode == 0 and train(run_tool, data).returncode == 0
+
+
+def test_a_missing_list_beside_others_is_an_error_that_names_them(run_tool, data):
+    (data / 'ImageSets/Main/train.txt').rename(data / 'ImageSets/Main/mine.txt')
+    message = message_of(train(run_tool, data))
+    assert 'Set train_dataloader.dataset.ann_file to one of the lists in its folder: mine.txt, test.txt' in message
 
 
 def break_xml(data, split, number, content):

@@ -12,6 +12,7 @@ from ssd_plugin.datasets.annotations import voc
 from ssd_plugin.datasets.annotations.box_rules import unusable
 from ssd_plugin.datasets.annotations.records import Severity
 from ssd_plugin.datasets.ground_truth import ground_truth_boxes
+from ssd_plugin.errors import UnusableData
 from ssd_plugin.prepare.drawn_shapes import CLASSES
 
 
@@ -114,6 +115,16 @@ def test_the_check_calls_skipped_the_boxes_that_training_cannot_use(data, x1, y1
     table = ground_truth_boxes(build(data))
     reasons = unusable(table.boxes, table.sizes[table.images])
     assert [kind for kind, mask in reasons.items() if mask.any()] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize('tag, value', [('xmax', '1e400'), ('xmax', '1e300'), ('width', '1' + '0' * 400)])
+def test_numbers_too_large_for_pixels_are_skipped_in_training_and_an_error_in_evaluation(data, tag, value):
+    annotation, _ = first_image(data)
+    annotation.write_text(re.sub(rf'<{tag}>\d+', f'<{tag}>{value}', annotation.read_text(), count=1))
+    dataset = build(data, max_broken=0.1)
+    assert len(dataset) == 11 and np.isfinite(ground_truth_boxes(dataset).boxes).all()
+    with pytest.raises(UnusableData, match=f'{annotation.name} cannot be read: .*(not finite|too large)'):
+        build(data, test_mode=True)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ SPLITS = ('train', 'val', 'trainval', 'test')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 # VOC counts pixels from 1.
 FIRST_PIXEL = 1
+# Coordinates beyond this are no pixels, and larger ones would overflow.
+LARGEST = 2**31
 
 
 class InvalidAnnotation(ValueError):
@@ -38,7 +40,8 @@ class VocObject:
 
     Attributes:
         name: Class name.
-        corners: xyxy in pixels as written, truncated to integers; NaN and infinities are kept.
+        corners: xyxy in pixels as written, truncated to integers; NaN and infinities are kept, and numbers beyond
+            :data:`LARGEST` are infinities.
         difficult: Whether the object is marked as difficult.
     """
 
@@ -65,15 +68,18 @@ def image_size(root: ET.Element) -> tuple[int, int] | None:
     """Return the (width, height) that an XML file states, ``None`` if it has no ``size``.
 
     Raises:
-        InvalidAnnotation: Width or height is missing or not an integer.
+        InvalidAnnotation: Width or height is missing, not an integer, or too large for an image.
     """
     node = root.find('size')
     if node is None:
         return None
     try:
-        return int(node.findtext('width', '')), int(node.findtext('height', ''))
+        size = int(node.findtext('width', '')), int(node.findtext('height', ''))
     except ValueError as error:
         raise InvalidAnnotation('width or height is missing or not an integer') from error
+    if max(size) > LARGEST:
+        raise InvalidAnnotation('width or height is too large for an image')
+    return size
 
 
 def object_name(node: ET.Element) -> str:
@@ -130,7 +136,7 @@ def training_objects(root: ET.Element, is_known: Callable[[str], bool]) -> tuple
 
 
 def _truncated(value: float) -> float:
-    return int(value) if math.isfinite(value) else value
+    return int(value) if abs(value) <= LARGEST else value * math.inf
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,7 @@ class Layout:
     Attributes:
         lists: List of image names of each split.
         required: Splits whose list must exist; of the others, one is enough.
+        remedy: What to do where no list exists.
         annotation: Returns the XML file of an image, given the split and the image name.
         image: Returns the image file, given the split, the image name and the root of the XML file; raises
             :class:`InvalidAnnotation` if the XML file does not say where the image is.
@@ -149,6 +156,7 @@ class Layout:
 
     lists: dict[str, Path]
     required: frozenset[str]
+    remedy: str
     annotation: Callable[[str, str], Path]
     image: Callable[[str, str, ET.Element], Path]
     first_pixel: int
@@ -158,6 +166,18 @@ class Layout:
 def list_of(root: Path, split: str) -> Path:
     """Return the list of a split in VOC's own layout."""
     return root / 'ImageSets/Main' / f'{split}.txt'
+
+
+def split_remedy(root: Path, train: str = 'trainval', test: str = 'test') -> str:
+    """Return how to make lists for a folder that has none.
+
+    Args:
+        root: The folder.
+        train: Name of the list of training images.
+        test: Name of the list of test images.
+    """
+    names = '' if (train, test) == ('trainval', 'test') else f' --train-split {train} --test-split {test}'
+    return f'tools/prepare_data.py split {root}{names} splits its images at random, into {train}.txt and {test}.txt'
 
 
 def layout(root: Path, lists: Mapping[str, Path] | None = None) -> Layout:
@@ -171,6 +191,7 @@ def layout(root: Path, lists: Mapping[str, Path] | None = None) -> Layout:
     return Layout(
         {**{split: list_of(root, split) for split in SPLITS}, **(lists or {})},
         frozenset(lists or {}),
+        split_remedy(root),
         lambda split, name: root / 'Annotations' / f'{name}.xml',
         lambda split, name, element: root / 'JPEGImages' / names.get(name, f'{name}.jpg'),
         FIRST_PIXEL,
@@ -253,7 +274,7 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
     if not paths:
         folder = next(iter(files.lists.values())).parent
         wanted = ', '.join(path.name for path in files.lists.values())
-        return {}, [Issue('missing list', str(folder), f'none of {wanted} exists')]
+        return {}, [Issue('missing list', str(folder), f'none of {wanted} exists{files.remedy and "; "}{files.remedy}')]
     lists: dict[str, list[str]] = {}
     issues = [
         Issue('missing list', str(files.lists[split]), 'the config names it, but it is missing')

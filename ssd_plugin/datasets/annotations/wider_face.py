@@ -37,6 +37,7 @@ def layout(root: Path) -> voc.Layout:
     return voc.Layout(
         {split: root / f'{split}.txt' for split in SPLITS},
         frozenset(),
+        '',
         lambda split, name: annotation_path(root / f'WIDER_{split}', name),
         lambda split, name, element: root / f'WIDER_{split}' / image_folder(element) / f'{name}.jpg',
         FIRST_PIXEL,
