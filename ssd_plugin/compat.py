@@ -9,6 +9,7 @@ functions.
 """
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -526,6 +527,30 @@ def log_initialization(module: 'nn.Module', text: str) -> None:
         update_init_info(module, init_info=text)
 
 
+def call_hooks_on_exit() -> None:
+    """Call the method ``on_exit(runner)`` of every hook that has one when training ends, whatever ends it.
+
+    MMEngine (0.10.7, onedl 0.10.12) calls no hook when an error or an interrupt ends ``Runner.train``, so that a hook
+    could not give back what it holds: signal handlers, or the lock of the work directory.
+    """
+    from mmengine.runner import Runner
+
+    train = Runner.train
+
+    @functools.wraps(train)
+    def train_and_exit(self: Runner) -> 'nn.Module':
+        try:
+            return train(self)
+        finally:
+            for hook in self.hooks:
+                # Hooks of other packages have no such method.
+                on_exit = getattr(hook, 'on_exit', None)
+                if on_exit is not None:
+                    on_exit(self)
+
+    Runner.train = train_and_exit
+
+
 def install() -> None:
     """Check the versions and apply every patch. Called once by ``import ssd_plugin``."""
     check_torch_pair()
@@ -538,6 +563,7 @@ def install() -> None:
     replace_pkg_resources()
     inherit_by_import()
     start_gloo_without_gpu()
+    call_hooks_on_exit()
 
 
 def endless_batches(dataloader: 'DataLoader') -> Iterator[Any]:

@@ -1,11 +1,9 @@
 """Save a checkpoint and stop cleanly on preemption."""
 
 import os
-import signal
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
+from signal import Signals
 from typing import Any, cast
 
 import torch
@@ -13,9 +11,11 @@ import torch.distributed
 from mmdet.registry import HOOKS
 from mmengine.dist import is_distributed
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ssd_plugin.compat import accumulation_steps, save_checkpoint_now
+
+from .stop_signals import StopSignals
 
 # EX_TEMPFAIL of sysexits.h: a temporary failure, to be tried again.
 PREEMPTED_STATUS = 75
@@ -26,11 +26,11 @@ PREEMPTED_FILE_VARIABLE = 'SSD_PLUGIN_PREEMPTED'
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """Finish the iteration, save a checkpoint and stop when SIGTERM or SIGUSR1 arrives.
+    """Finish the iteration, save a checkpoint and stop when SIGTERM, SIGUSR1 or SIGINT (Ctrl-C) arrives.
 
     ``tools/train.py`` then exits with status 75, which ``tools/slurm_train.sh`` turns into a requeue. All ranks stop at
     the same iteration, whichever of them received the signal. With gradient accumulation, they stop after a step of the
-    optimizer.
+    optimizer. A second SIGINT ends the process at once. Handlers are set while training runs, see :class:`StopSignals`.
 
     Args:
         interval: Iterations between two exchanges of received signals among the ranks. A run of one process checks
@@ -42,21 +42,17 @@ class PreemptionHook(Hook):
 
     # After the hooks that save, including MMEngine's CheckpointHook.
     priority = 'LOWEST'
-    SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
     def __init__(self, interval: int = 10) -> None:
         self.interval = interval
         self.preempted = False
-        self._signal: int | None = None
+        self._signals: StopSignals | None = None
         self._group: torch.distributed.ProcessGroup | None = None
-        self._handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Start to handle the signals."""
-        # A process forked by this one, for example to compute a metric, must still end on a signal.
-        os.register_at_fork(after_in_child=self._restore_handlers)
-        for number in self.SIGNALS:
-            self._handlers[number] = signal.signal(number, self._receive)
+        self._signals = StopSignals()
+        self._signals.start()
         if is_distributed():
             # A group on the CPU: the exchange does not wait for the GPUs.
             seconds = runner.cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 600)
@@ -64,11 +60,18 @@ class PreemptionHook(Hook):
             # Every rank is a member.
             self._group = cast(torch.distributed.ProcessGroup, group)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self._signal = number
+    def on_exit(self, runner: Runner) -> None:
+        """Restore the previous signal handlers, however training has ended."""
+        if self._signals is not None:
+            self._signals.stop()
+            self._signals = None
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Save a checkpoint and stop if any rank has received a signal."""
+        """Save a checkpoint and stop if any rank has received a signal.
+
+        Raises:
+            SystemExit: With status 75, in a loop that only stops between epochs.
+        """
         iteration = runner.iter + 1
         if iteration % accumulation_steps(runner.optim_wrapper) or not self._any_signal(iteration):
             return
@@ -77,6 +80,8 @@ class PreemptionHook(Hook):
             save_checkpoint_now(hook, runner)
         self._announce(runner, iteration)
         runner.train_loop.stop_training = True
+        if not isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise SystemExit(PREEMPTED_STATUS)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Stop during validation if the weights are saved; a resumed run validates again.
@@ -84,14 +89,14 @@ class PreemptionHook(Hook):
         Raises:
             SystemExit: With status 75, if any rank has received a signal.
         """
-        # Without handlers this is a validation outside of training.
-        if self._handlers and self._any_signal(batch_idx + 1) and _is_saved(_checkpoint_hook(runner), runner.iter):
+        # Without signals this is a validation outside of training.
+        if self._signals and self._any_signal(batch_idx + 1) and _is_saved(_checkpoint_hook(runner), runner.iter):
             self._announce(runner, runner.iter)
             raise SystemExit(PREEMPTED_STATUS)
 
     def _announce(self, runner: Runner, iteration: int) -> None:
         """Log that the run stops, and tell the launcher once all ranks have arrived here."""
-        name = signal.Signals(self._signal).name if self._signal else 'received by another rank'
+        name = self._received.name if self._received else 'received by another rank'
         runner.logger.warning(
             f'Stopping after iteration {iteration} ({name}): a checkpoint is saved, resume from it with --resume'
         )
@@ -102,22 +107,17 @@ class PreemptionHook(Hook):
         if os.environ.get(PREEMPTED_FILE_VARIABLE):
             Path(os.environ[PREEMPTED_FILE_VARIABLE]).touch()
 
-    def after_train(self, runner: Runner) -> None:
-        """Restore the previous signal handlers."""
-        self._restore_handlers()
-
-    def _restore_handlers(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
+    @property
+    def _received(self) -> Signals | None:
+        return self._signals.received if self._signals else None
 
     def _any_signal(self, count: int) -> bool:
         """Return whether any rank has received a signal; ranks exchange signals when ``interval`` divides ``count``."""
         if self._group is None:
-            return self._signal is not None
+            return self._received is not None
         if count % self.interval:
             return False
-        received = torch.tensor(int(self._signal is not None))
+        received = torch.tensor(int(self._received is not None))
         torch.distributed.all_reduce(received, op=torch.distributed.ReduceOp.MAX, group=self._group)
         return bool(received)
 
