@@ -109,7 +109,9 @@ def test_the_wheel_holds_every_config_and_tool(wheel):
     kinds = ('*.py', '*.yml', 'README.md')
     expected = {f'{prefix}/configs/{path.relative_to(CONFIGS)}' for kind in kinds for path in CONFIGS.rglob(kind)}
     expected |= {f'{prefix}/tools/{path.name}' for path in __main__.find_tools().values()}
-    expected |= {f'{prefix}/tools/{name}' for name in ('dist_run.sh', 'signals.sh')} | {'ssd_plugin/py.typed'}
+    expected |= {f'{prefix}/tools/{name}' for name in ('dist_run.py', 'dist_run.sh', 'signals.sh')} | {
+        'ssd_plugin/py.typed'
+    }
     expected.add(f'{prefix}/model-index.yml')
     assert expected <= packaged
     assert f'ssd_plugin-{__version__}.dist-info/licenses/LICENSE' in packaged

@@ -3,11 +3,16 @@
 python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CHECKPOINT]]
                       [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
 
-On SIGTERM or SIGUSR1, finish the iteration, save a checkpoint and exit with status 75.
+On SIGTERM, SIGUSR1 or Ctrl-C, finish the iteration, save a checkpoint and exit with status 75. A second Ctrl-C ends at
+once.
 """
 
 import argparse
-import os
+import signal
+
+if __name__ == '__main__' and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    # Ctrl-C during the imports ends without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 
@@ -21,8 +26,10 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from ssd_plugin.cli.arguments import add_run_arguments
 from ssd_plugin.cli.config_lineage import describe
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
+from ssd_plugin.cli.interrupts import end_on_interrupt
+from ssd_plugin.cli.launchers import is_first_rank
 from ssd_plugin.cli.run_config import load_config, resume_from
-from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS, PreemptionHook
+from ssd_plugin.engine.checkpointing.preemption_hook import PreemptionHook, preempted_status
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint
 
@@ -55,10 +62,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     """Train, and return the exit status: 75 if a signal has ended the run."""
+    end_on_interrupt()
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = load_config(args, ('train', 'val'))
-    if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
+    if is_first_rank():
         print('\n'.join(describe(args.config)), flush=True)
     if args.amp == 'bfloat16':
         cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
@@ -82,7 +90,7 @@ def main() -> int:
             runner.logger.warning(note)
         runner.train()
     preempted = any(isinstance(hook, PreemptionHook) and hook.preempted for hook in runner.hooks)
-    return PREEMPTED_STATUS if preempted else 0
+    return preempted_status() if preempted else 0
 
 
 if __name__ == '__main__':

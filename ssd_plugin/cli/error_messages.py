@@ -19,6 +19,7 @@ from ssd_plugin.engine.checkpointing.checkpoint_integrity import refused_code
 from ssd_plugin.errors import UnusableData, UserError
 
 from .data_paths import DATA_REMEDY
+from .interrupts import INTERRUPTED_STATUS, MESSAGE
 
 # Texts of gloo and NCCL when a peer is gone, or does not answer within the timeout.
 _LOST_RANK = re.compile(
@@ -31,7 +32,7 @@ _LOST_RANK = re.compile(
 def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) -> None:
     """Run the main function of a tool, and exit.
 
-    A :class:`UserError` is printed to stderr as ``error: MESSAGE``, without a traceback.
+    A :class:`UserError` is printed to stderr as ``error: MESSAGE``, without a traceback. Ctrl-C ends in one line.
 
     Args:
         main: Main function; it may return an exit status.
@@ -45,6 +46,9 @@ def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) ->
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         status = error_status
+    except KeyboardInterrupt:
+        print(MESSAGE, file=sys.stderr)
+        status = INTERRUPTED_STATUS
     if status:
         sys.exit(status)
 

@@ -16,10 +16,10 @@ _HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1}
 
 @FUNCTIONS.register_module()
 def patient_worker(worker_id: int) -> None:
-    """Initialize a loader's worker so that it survives the preemption signals of a cluster (``worker_init_fn``).
+    """Initialize a loader's worker so that it survives the signals that stop a trainer (``worker_init_fn``).
 
-    A cluster sends SIGTERM and SIGUSR1 to every process of a job, while a trainer that finishes its iteration still
-    needs its workers. These react to the SIGTERM of the trainer alone, on which they exit.
+    A cluster sends SIGTERM and SIGUSR1 to every process of a job, and a terminal SIGINT on Ctrl-C, while a trainer that
+    finishes its iteration still needs its workers. These react to the SIGTERM of the trainer alone, on which they exit.
 
     OpenCV's own threads are turned off, since each worker is one of many.
 
@@ -27,6 +27,7 @@ def patient_worker(worker_id: int) -> None:
         worker_id: Index of the worker, not used.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_exit_with_parent, daemon=True).start()
     cv2.setNumThreads(0)
 

@@ -24,6 +24,15 @@ QUICK = (
 )
 
 
+def test_ctrl_c_ends_a_tool_in_one_line(capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ending:
+        exit_on_user_error(main)
+    assert ending.value.code == 130 and capsys.readouterr().err == 'interrupted\n'
+
+
 @pytest.fixture
 def data(shapes, tmp_path):
     """A copy of the drawn dataset to be broken."""

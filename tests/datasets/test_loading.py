@@ -53,7 +53,7 @@ def test_a_worker_blocks_the_signals_of_a_cluster_and_opencvs_threads(worker):
     assert blocked >= {signal.SIGTERM, signal.SIGUSR1} and threads <= 1
 
 
-@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1'])
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1', 'SIGINT'])
 def test_a_worker_survives_the_signals_of_other_processes(worker, name):
     process, connection, _ = worker
     signal_from_another_process(process, name)

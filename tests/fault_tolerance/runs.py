@@ -1,6 +1,9 @@
 """Training runs in the background, to be interrupted."""
 
+import contextlib
 import os
+import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +90,11 @@ class Run:
         """Send a signal to the process, unless it has ended."""
         self.program.signal(number)
 
+    def ctrl_c(self) -> None:
+        """Send SIGINT to the process and its children, as a terminal does, unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.program.pid, signal.SIGINT)
+
     def end(self) -> int:
         """Wait for the end and return the exit status."""
         return self.program.wait(300)
@@ -96,6 +104,16 @@ class Run:
         status = self.end()
         assert status == 0, self.text()[-4000:]
         return self
+
+
+def lines_of_interrupt(text: str) -> list[str]:
+    """Return what a run has written because of Ctrl-C, from its log: all lines that a run without it does not write.
+
+    A traceback is recognized by its first line.
+    """
+    return re.findall(
+        r'^.*(?:Stopping after|interrupted|Traceback|Error|Exception|FAILED|closing signal).*$', text, re.M
+    )
 
 
 def state_of(folder: Path) -> dict:

@@ -1,19 +1,25 @@
 """Several processes train what one does."""
 
+import contextlib
 import json
 import os
+import random
 import re
+import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 import torch
 
 from ssd_plugin.prepare.drawn_shapes import CLASSES
-from tests.fault_tolerance.runs import assert_same
+from tests.fault_tolerance.runs import assert_same, lines_of_interrupt
 from tests.support import ROOT, free_port, run_tool_in, script_interpreters
 
 pytestmark = pytest.mark.slow
+# Interrupts of a training of two processes, each of which takes seconds to start.
+MOMENTS = 4
 DATA = """
 custom_imports = dict(imports=['ssd_plugin', 'recording'], allow_failed_imports=False)
 max_iters = {iterations}
@@ -125,42 +131,90 @@ def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kin
         torch.testing.assert_close(second[name], value, rtol=1e-5, atol=1e-5)
 
 
-def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they_go_on(shapes, tmp_path):
+@pytest.fixture
+def script(shapes, tmp_path):
+    """A function that starts a training of two processes in the background, in the work dir ``run``."""
     config = write_config(tmp_path, 'depthwise', shapes, iterations=25)
     config.write_text(config.read_text() + with_hook('PreemptionHook', interval=5))
-    arguments = ['--cfg-options', 'train_dataloader.batch_size=2']
-    command = [
-        'bash',
-        str(ROOT / 'tools/dist_train.sh'),
-        str(config),
-        '2',
-        '--work-dir',
-        str(tmp_path / 'run'),
-        *arguments,
-    ]
-    env = {**os.environ, **script_interpreters(), 'PORT': free_port(), **environment()}
-    log = tmp_path / 'log'
-    with open(log, 'w') as file:
-        process = subprocess.Popen(command, env=env, stdout=file, stderr=file, cwd=tmp_path)
-        end = time.time() + 120
-        while 'Iter(train) [ 7/25]' not in log.read_text():
-            assert time.time() < end and process.poll() is None, log.read_text()[-3000:]
+    return partial(Script, tmp_path, config)
+
+
+class Script:
+    """A run of ``tools/dist_train.sh`` in a session of its own, with its output in a log file."""
+
+    def __init__(self, folder, config, *arguments, work_dir='run'):
+        options = ('--cfg-options', 'train_dataloader.batch_size=2')
+        command = ['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', folder / work_dir, *arguments]
+        env = {**os.environ, **script_interpreters(), 'PORT': free_port(), **environment()}
+        self.log = folder / 'log'
+        with open(self.log, 'w') as file:
+            self.process = subprocess.Popen(
+                [*map(str, command), *options], env=env, stdout=file, stderr=file, cwd=folder, start_new_session=True
+            )
+
+    def wait_for(self, text):
+        """Wait until a text is in the log, or the script has ended."""
+        limit = time.time() + 120
+        while text not in self.log.read_text() and self.process.poll() is None:
+            assert time.time() < limit, self.log.read_text()[-3000:]
             time.sleep(0.05)
-        process.terminate()
-        assert process.wait(60) == 75, log.read_text()[-3000:]
-    text = log.read_text()
-    assert 'Stopping after iteration' in text
+
+    def ctrl_c(self):
+        """Send SIGINT to the processes that a terminal sends it to."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self):
+        """Wait for the end, and return the exit status and the log."""
+        return self.process.wait(120), self.log.read_text()
+
+
+def test_a_signal_to_the_script_ends_all_ranks_after_the_same_iteration_and_they_go_on(script, tmp_path):
+    run = script()
+    run.wait_for('Iter(train) [ 7/25]')
+    run.process.terminate()
+    status, text = run.end()
+    assert status == 75 and lines_of_interrupt(text) == re.findall('.*Stopping after.*', text), text[-3000:]
     stopped = (
         json.loads((tmp_path / 'run/rank_0.json').read_text()),
         json.loads((tmp_path / 'run/rank_1.json').read_text()),
     )
     assert len(stopped[0]) == len(stopped[1]) and len(stopped[0]) % 5 == 0
-    run(
-        tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', '--resume', *arguments, PORT=free_port()
-    )
-    run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'whole', *arguments, PORT=free_port())
-    found, expected = (torch.load(tmp_path / name / 'iter_25.pth', weights_only=True) for name in ('run', 'whole'))
+    assert script('--resume').end()[0] == script(work_dir='whole').end()[0] == 0
+    assert_same_weights(tmp_path)
+
+
+def assert_same_weights(folder):
+    found, expected = (torch.load(folder / name / 'iter_25.pth', weights_only=True) for name in ('run', 'whole'))
     assert_same(found['state_dict'], expected['state_dict'])
+
+
+def test_ctrl_c_at_random_moments_writes_at_most_one_line_and_the_ranks_end_with_the_same_weights(script, tmp_path):
+    moments, ends = random.Random(7), []
+    for _ in range(MOMENTS):
+        run = script('--resume')
+        run.wait_for(moments.choice(['recipe:', 'mmengine - INFO', *['Iter(train)'] * 6]))
+        time.sleep(moments.uniform(0, 0.5))
+        run.ctrl_c()
+        status, text = run.end()
+        ends.append(status)
+        assert len(lines_of_interrupt(text)) == (status != 0), text[-3000:]
+    assert set(ends) <= {75, 130, 0} and 75 in ends
+    assert script(work_dir='whole').end()[0] == 0
+    assert script('--resume').end()[0] == 0
+    assert_same_weights(tmp_path)
+
+
+def test_a_second_ctrl_c_ends_all_ranks_at_once(script):
+    run = script()
+    run.wait_for('Iter(train) [ 1/25]')
+    run.ctrl_c()
+    # Two signals that arrive together count as one.
+    time.sleep(0.3)
+    begin = time.time()
+    run.ctrl_c()
+    status, text = run.end()
+    assert status == 130 and time.time() - begin < 10 and lines_of_interrupt(text) == ['interrupted']
 
 
 def test_both_ranks_return_to_the_best_weights_when_the_rate_falls(shapes, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable
 from ssd_plugin.engine.checkpointing.preemption_hook import PREEMPTED_STATUS
-from tests.fault_tolerance.runs import ITERATIONS, Run, assert_same, state_of
+from tests.fault_tolerance.runs import ITERATIONS, Run, assert_same, lines_of_interrupt, state_of
 
 
 @pytest.fixture(scope='module')
@@ -49,6 +49,32 @@ def test_a_run_killed_ten_times_ends_with_the_same_weights(start, uninterrupted,
 
 
 @pytest.mark.slow
+def test_ctrl_c_at_ten_random_moments_writes_one_line_and_the_run_ends_with_the_same_weights(
+    start, uninterrupted, tmp_path
+):
+    moments, ends = random.Random(6), []
+    for _ in range(10):
+        run = start(tmp_path / 'run', '--resume')
+        # Earlier, it is a fork of the tool server that has not become the tool.
+        run.wait_for(moments.choice(['recipe:', 'mmengine - INFO', *['Iter(train)'] * 6]))
+        time.sleep(moments.uniform(0, 0.3))
+        run.ctrl_c()
+        ends.append(run.end())
+        assert len(lines_of_interrupt(run.text())) == (ends[-1] != 0), run.text()[-3000:]
+    assert set(ends) <= {PREEMPTED_STATUS, -signal.SIGINT, 0} and ends.count(PREEMPTED_STATUS) > 2
+    finish_and_compare(start, tmp_path / 'run', uninterrupted)
+
+
+def test_a_second_ctrl_c_ends_a_run_at_once(start, tmp_path):
+    run = start(tmp_path / 'run', slow_saves=30.0)
+    run.wait_for('Iter(train) [ 1/')
+    run.ctrl_c()
+    run.wait_for(lambda: (tmp_path / 'run/.iter_2.pth.part').exists())
+    run.ctrl_c()
+    assert run.end() == -signal.SIGINT and lines_of_interrupt(run.text()) == ['interrupted']
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [1, 3])
 def test_a_run_killed_while_writing_a_checkpoint_resumes_from_the_one_before(number, start, uninterrupted, tmp_path):
     folder = tmp_path / 'run'
@@ -74,7 +100,8 @@ def test_a_run_killed_in_a_validation_repeats_it(start, uninterrupted, tmp_path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'number, moment', [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3)]
+    'number, moment',
+    [*((signal.SIGTERM, moment) for moment in (1, 4, 6, 9, ITERATIONS - 2)), (signal.SIGUSR1, 3), (signal.SIGINT, 7)],
 )
 def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes_to_the_same_weights(
     number, moment, start, uninterrupted, tmp_path

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from mmdet.registry import DATASETS
 from mmengine.fileio import load
 
 from ssd_plugin.prepare.drawn_shapes import CLASSES
-from tests.support import CONFIGS, free_port, run_tool_in
+from tests.support import CONFIGS, ROOT, free_port, run_tool_in
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
@@ -355,6 +357,25 @@ def test_a_preempted_slurm_job_is_requeued_and_goes_on(status, job, requeued, ru
         )
         assert result.returncode == status and ('scontrol requeue 17' in result.stdout) == requeued
         assert ('--resume auto' in result.stdout) == (restarts == '2')
+
+
+def test_ctrl_c_stops_a_slurm_job_like_sigterm_without_a_requeue(tmp_path):
+    for name, text in (
+        ('srun', 'trap "echo saved; exit 75" TERM\necho started\nwhile true; do sleep 0.05; done'),
+        ('scontrol', 'echo scontrol'),
+    ):
+        (tmp_path / name).write_text(f'#!/usr/bin/env bash\n{text}\n')
+        (tmp_path / name).chmod(0o755)
+    process = subprocess.Popen(
+        ['bash', str(ROOT / 'tools/slurm_train.sh'), 'part', 'job', 'a.py', 'dir'],
+        env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'SLURM_JOB_ID': '17'},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    assert process.stdout.readline() == 'started\n'
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == 'saved\n' and process.returncode == 75
 
 
 def rename_classes(shapes, folder, kind):

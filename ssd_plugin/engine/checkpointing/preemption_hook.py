@@ -19,9 +19,14 @@ from .stop_signals import StopSignals
 
 # EX_TEMPFAIL of sysexits.h: a temporary failure, to be tried again.
 PREEMPTED_STATUS = 75
-# Environment variable with the path of a file that is created on preemption. tools/dist_run.sh sets it, since torchrun
-# does not pass on the exit status of a rank.
+# Environment variable with the path of a file that is created on preemption. tools/dist_run.py sets it, and exits with
+# the status of preemption itself: torchrun takes any status of a rank but 0 for a failure.
 PREEMPTED_FILE_VARIABLE = 'SSD_PLUGIN_PREEMPTED'
+
+
+def preempted_status() -> int:
+    """Return the exit status of a process that a signal has stopped: 75, or 0 in a rank of ``tools/dist_run.py``."""
+    return 0 if os.environ.get(PREEMPTED_FILE_VARIABLE) else PREEMPTED_STATUS
 
 
 @HOOKS.register_module()
@@ -70,7 +75,7 @@ class PreemptionHook(Hook):
         """Save a checkpoint and stop if any rank has received a signal.
 
         Raises:
-            SystemExit: With status 75, in a loop that only stops between epochs.
+            SystemExit: With :func:`preempted_status`, in a loop that only stops between epochs.
         """
         iteration = runner.iter + 1
         if iteration % accumulation_steps(runner.optim_wrapper) or not self._any_signal(iteration):
@@ -81,18 +86,18 @@ class PreemptionHook(Hook):
         self._announce(runner, iteration)
         runner.train_loop.stop_training = True
         if not isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise SystemExit(PREEMPTED_STATUS)
+            raise SystemExit(preempted_status())
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Stop during validation if the weights are saved; a resumed run validates again.
 
         Raises:
-            SystemExit: With status 75, if any rank has received a signal.
+            SystemExit: With :func:`preempted_status`, if any rank has received a signal.
         """
         # Without signals this is a validation outside of training.
         if self._signals and self._any_signal(batch_idx + 1) and _is_saved(_checkpoint_hook(runner), runner.iter):
             self._announce(runner, runner.iter)
-            raise SystemExit(PREEMPTED_STATUS)
+            raise SystemExit(preempted_status())
 
     def _announce(self, runner: Runner, iteration: int) -> None:
         """Log that the run stops, and tell the launcher once all ranks have arrived here."""
