@@ -9,6 +9,7 @@ once.
 
 import argparse
 import signal
+from contextlib import nullcontext
 
 if __name__ == '__main__' and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # Ctrl-C during the imports ends without a traceback.
@@ -18,6 +19,7 @@ import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 
 # isort: split
 from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -30,6 +32,7 @@ from ssd_plugin.cli.interrupts import end_on_interrupt
 from ssd_plugin.cli.launchers import is_first_rank
 from ssd_plugin.cli.run_config import load_config, resume_from
 from ssd_plugin.engine.checkpointing.preemption_hook import PreemptionHook, preempted_status
+from ssd_plugin.engine.checkpointing.work_dir_lock import locked
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint
 
@@ -81,9 +84,14 @@ def main() -> int:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise UserError(f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in {args.config}')
         cfg.auto_scale_lr.enable = True
+    with locked(cfg.work_dir) if is_first_rank() else nullcontext():
+        return train(args, cfg)
+
+
+def train(args: argparse.Namespace, cfg: Config) -> int:
+    """Train as the config says, and return the exit status."""
     notes = [] if args.resume is None else resume_from(cfg, args.resume)
     check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
-
     with explained(cfg, cfg.load_from):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         for note in notes:

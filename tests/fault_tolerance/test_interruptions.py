@@ -65,6 +65,21 @@ def test_ctrl_c_at_ten_random_moments_writes_one_line_and_the_run_ends_with_the_
     finish_and_compare(start, tmp_path / 'run', uninterrupted)
 
 
+def test_a_second_training_in_a_work_dir_is_refused_and_the_first_goes_on(start, tmp_path):
+    folder = tmp_path / 'run'
+    first = start(folder)
+    first.wait_for('Iter(train) [ 1/')
+    # By another name, after which its log is named.
+    (tmp_path / 'same').symlink_to(folder)
+    second = start(tmp_path / 'same', '--resume')
+    assert second.end() == 1
+    last = second.text().strip().splitlines()[-1]
+    assert last.startswith(f'error: another training writes to {tmp_path / "same"}: process {first.program.pid} on ')
+    assert 'mmengine' not in second.text()
+    first.finish()
+    assert not (folder / 'training.lock').exists()
+
+
 def test_a_second_ctrl_c_ends_a_run_at_once(start, tmp_path):
     run = start(tmp_path / 'run', slow_saves=30.0)
     run.wait_for('Iter(train) [ 1/')

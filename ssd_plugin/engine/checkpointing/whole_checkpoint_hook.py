@@ -14,6 +14,7 @@ from ssd_plugin.errors import UserError
 from ssd_plugin.files import remove_parts
 
 from .checkpoint_integrity import why_not_resumable
+from .work_dir_lock import WorkDirLock
 
 
 @HOOKS.register_module()
@@ -23,6 +24,7 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
     A checkpoint is written beside its final place and renamed. An old one is deleted only when the new one exists and
     its checksums are right; MMEngine deletes first. If a checkpoint cannot be written, an error is logged, the
     previous one stays, and training continues; it ends with an error only if the last checkpoint cannot be written.
+    While it trains, no other process can train in the work directory (:class:`WorkDirLock`).
 
     Args:
         args: As in ``CheckpointHook``.
@@ -38,16 +40,30 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
         self.failure: str | None = None
         # Previous best checkpoints that the newest checkpoint may still record.
         self._outdated_best: set[str] = set()
+        self._lock: WorkDirLock | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Choose the folder, and remove unfinished files that a killed process has left there."""
+        """Choose the folder, lock it, and remove unfinished files that a killed process has left there.
+
+        Raises:
+            UserError: Another process trains in the work directory.
+        """
         super().before_train(runner)
         if self.save_best:
             # Only the file names count, since the folder may have been moved or copied.
             best = self._best_paths()
             self._set_best_paths({key: path and self._in_folder(Path(path).name) for key, path in best.items()})
         if is_main_process():
+            lock = WorkDirLock(runner.work_dir, runner.logger.warning)
+            lock.acquire()
+            self._lock = lock
             remove_parts(self.out_dir)
+
+    def on_exit(self, runner: Runner) -> None:
+        """Unlock the work directory, however training has ended."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def after_train(self, runner: Runner) -> None:
         """Publish checkpoints as configured.
@@ -60,7 +76,13 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
         super().after_train(runner)
 
     def write_checkpoint(self, runner: Runner, step: int, meta: dict) -> None:
-        """Write the checkpoint of a step, then delete those beyond ``max_keep_ckpts``; on failure, keep them all."""
+        """Write the checkpoint of a step, then delete those beyond ``max_keep_ckpts``; on failure, keep them all.
+
+        Raises:
+            UserError: Another process has taken over the work directory.
+        """
+        if self._lock is not None:
+            self._lock.check()
         previous_path, previous_steps = self.last_ckpt, self._kept_steps()
         steps = [*(number for number in previous_steps if number != step), step]
         outdated = steps[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
