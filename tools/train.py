@@ -1,7 +1,7 @@
 """Train a detector.
 
 python tools/train.py configs/ssd300_voc.py [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CHECKPOINT]]
-                      [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
+                      [--max-iters N | --epochs N] [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
 
 On SIGTERM, SIGUSR1 or Ctrl-C, finish the iteration, save a checkpoint and exit with status 75. A second Ctrl-C ends at
 once.
@@ -25,12 +25,13 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from ssd_plugin.cli.arguments import add_run_arguments
+from ssd_plugin.cli.arguments import add_run_arguments, at_least_one
 from ssd_plugin.cli.config_lineage import describe
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.cli.interrupts import end_on_interrupt
 from ssd_plugin.cli.launchers import is_first_rank
 from ssd_plugin.cli.run_config import load_config, resume_from
+from ssd_plugin.cli.schedule import scale_schedule
 from ssd_plugin.engine.checkpointing.preemption_hook import PreemptionHook, preempted_status
 from ssd_plugin.engine.checkpointing.work_dir_lock import locked
 from ssd_plugin.errors import UserError
@@ -59,6 +60,14 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='resume from this checkpoint; without a value, from the newest intact one in the work directory',
     )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        '--max-iters',
+        type=at_least_one,
+        metavar='N',
+        help='train for N iterations, and scale the schedule with it: milestones, warm-up, validations, checkpoints',
+    )
+    length.add_argument('--epochs', type=at_least_one, metavar='N', help='the same for N epochs')
     add_run_arguments(parser)
     return parser.parse_args()
 
@@ -90,6 +99,11 @@ def main() -> int:
 
 def train(args: argparse.Namespace, cfg: Config) -> int:
     """Train as the config says, and return the exit status."""
+    if args.max_iters or args.epochs:
+        with explained(cfg):
+            scaled = scale_schedule(cfg, args.max_iters, args.epochs)
+        if is_first_rank():
+            print(scaled, flush=True)
     notes = [] if args.resume is None else resume_from(cfg, args.resume)
     check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
     with explained(cfg, cfg.load_from):
