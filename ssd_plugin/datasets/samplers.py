@@ -8,6 +8,7 @@ stream.
 import math
 import random
 from collections.abc import Iterator, Sequence, Sized
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,28 +35,33 @@ class Draw(int):
 
 @DATA_SAMPLERS.register_module()
 class StreamSampler(Sampler[Draw]):
-    """Draw images endlessly, each once per round, like MMEngine's ``InfiniteSampler``, but starting at any position.
+    """Draw images, each once per round, from any position of an endless stream.
+
+    :class:`StreamTrainLoop` draws without an end, like with MMEngine's ``InfiniteSampler``. In other loops, an epoch is
+    a part of the stream with as many draws as there are images.
 
     Args:
         dataset: Dataset to draw from.
         shuffle: Whether each round has its own random order; otherwise the order is that of the dataset.
         seed: Seed of orders and draws, the same in all ranks.
+        endless: Whether to draw without an end.
 
     Attributes:
         position: Position in the stream at which the next iteration starts, counted over all ranks.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None, endless: bool = False) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = seed or 0
+        self.endless = endless
         self.position = 0
 
     def __iter__(self) -> Iterator[Draw]:
         position, current_round = self.position + self.rank, -1
         order: Sequence[int] | np.ndarray = range(self.size)
-        while True:
+        for _ in count() if self.endless else range(len(self)):
             if self.shuffle and position // self.size != current_round:
                 current_round = position // self.size
                 generator = np.random.Generator(np.random.PCG64(mixed_seed(self.seed, 0, current_round)))
@@ -68,7 +74,9 @@ class StreamSampler(Sampler[Draw]):
         return math.ceil(self.size / self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Do nothing: each round of the stream has its own order. MMEngine calls this method of every sampler."""
+        """Move to the begin of an epoch; MMEngine calls this method before each. A loop without epochs has its own."""
+        if not self.endless:
+            self.position = epoch * len(self) * self.world_size
 
 
 class SizedDataset(Protocol):

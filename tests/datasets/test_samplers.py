@@ -14,7 +14,7 @@ from ssd_plugin.datasets.samplers import Draw, SeededDataset, StreamSampler, mix
 
 
 def sampler_of(size, rank=0, ranks=1, position=0, **options):
-    sampler = StreamSampler(range(size), **{**dict(seed=3), **options})
+    sampler = StreamSampler(range(size), **{**dict(seed=3, endless=True), **options})
     sampler.rank, sampler.world_size, sampler.position = rank, ranks, position
     return sampler
 
@@ -40,6 +40,19 @@ def test_every_image_comes_once_before_any_comes_again_and_the_order_changes():
     assert all(sorted(part) == list(range(7)) for part in rounds) and len({tuple(part) for part in rounds}) == 3
     assert [index for index, _ in draws(sampler_of(7, shuffle=False), 9)] == [0, 1, 2, 3, 4, 5, 6, 0, 1]
     assert draws(sampler_of(7, seed=4), 21) != draws(sampler_of(7), 21)
+
+
+@given(size=st.integers(1, 20), ranks=st.integers(1, 5), epoch=st.integers(0, 4))
+def test_epochs_of_all_ranks_are_consecutive_parts_of_the_stream(size, ranks, epoch):
+    parts = []
+    for rank in range(ranks):
+        sampler = sampler_of(size, rank, ranks, endless=False)
+        sampler.set_epoch(epoch)
+        parts.append([(int(draw), draw.seed) for draw in sampler])
+    drawn = [draw for step in zip(*parts) for draw in step]
+    assert {len(part) for part in parts} == {len(sampler)} and size <= len(drawn) < size + ranks
+    begin = epoch * len(drawn)
+    assert drawn == draws(sampler_of(size), begin + len(drawn))[begin:]
 
 
 def test_every_draw_has_its_own_seed():

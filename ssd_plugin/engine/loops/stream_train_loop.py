@@ -79,6 +79,11 @@ class StreamTrainLoop(IterBasedTrainLoop):
             if hasattr(dataset, 'full_init'):
                 dataset.full_init()
             dataloader = dict(dataloader, dataset=SeededDataset(dataset))
+            sampler = dataloader.get('sampler')
+            if isinstance(sampler, dict) and sampler.get('type') in ('StreamSampler', StreamSampler):
+                dataloader['sampler'] = dict(sampler, endless=True)
+        elif isinstance(dataloader.sampler, StreamSampler):
+            dataloader.sampler.endless = True
         limits = [limit for limit in (max_iters, max_epochs) if limit is not None]
         if not limits:
             raise UserError('train_cfg needs max_iters or max_epochs')

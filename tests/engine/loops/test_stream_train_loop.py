@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from ssd_plugin.datasets.samplers import StreamSampler
 from ssd_plugin.errors import UserError
+from tests.engine.tiny_runner import tiny_runner
 
 
 class Numbers:
@@ -59,6 +60,30 @@ def test_training_ends_at_the_first_limit(limit, expected):
 def test_a_loop_without_an_end_is_an_error():
     with pytest.raises(UserError, match='max_iters or max_epochs'):
         loop_over(StreamSampler(range(10), seed=0), val_interval=1)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'loop, iterations',
+    [
+        (dict(type='EpochBasedTrainLoop', max_epochs=3), 15),
+        (dict(by_epoch=True, max_epochs=3), 15),
+        # The workers fetch more than an epoch in advance.
+        (dict(type='StreamTrainLoop', max_iters=23), 23),
+    ],
+)
+def test_training_ends_with_any_loop(loop, iterations, workers, tmp_path, capfd):
+    loader = dict(
+        dataset=dict(type='TinyPoints'),
+        batch_size=2,
+        num_workers=workers,
+        sampler=dict(type='StreamSampler'),
+        collate_fn=dict(type='pseudo_collate'),
+    )
+    runner = tiny_runner(tmp_path, train_dataloader=loader, train_cfg=loop, randomness=dict(seed=0))
+    runner.train()
+    assert runner.iter == iterations
+    assert 'Reach the end of the dataloader' not in capfd.readouterr().out
 
 
 def test_an_epoch_of_a_rank_has_its_fraction_of_the_images(monkeypatch):
