@@ -62,7 +62,8 @@ class ReturnToBestHook(Hook):
                 f'and rule as save_best and rule of default_hooks.checkpoint; they are {sorted(monitored)} and '
                 f'{sorted(saved)}'
             )
-        if not _checkpoint_hook(runner).save_optimizer:
+        hook = _checkpoint_hook(runner)
+        if not hook.save_optimizer:
             raise UserError('ReturnToBestHook needs default_hooks.checkpoint.save_optimizer=True')
         if hook.best_ckpt_path is not None:
             path, reason = _best_checkpoint(hook)
@@ -127,7 +128,7 @@ def _rates(wrapper: OptimWrapper) -> list[float]:
 
 def _best_checkpoint(hook: CheckpointHook) -> tuple[str, str | None]:
     """Return the path of the best checkpoint, and the reason why it cannot be loaded, the same in all ranks."""
-    found = [(None, None)]
+    found: list[tuple[str, str | None]] = [('', None)]
     if is_main_process():
         # Only the file name counts, since the folder may have been moved or copied.
         path = Path(hook.out_dir, Path(hook.best_ckpt_path or '').name)
