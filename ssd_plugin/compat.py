@@ -19,6 +19,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -630,6 +631,29 @@ def save_checkpoint_now(hook: 'CheckpointHook', runner: 'Runner') -> None:
     MMEngine (0.10.7, onedl 0.10.12) has no public name for it.
     """
     hook._save_checkpoint(runner)
+
+
+@contextmanager
+def managers_kept() -> Iterator[None]:
+    """Forget the loggers, visualizers and message hubs that are created inside the block.
+
+    MMEngine's ``ManagerMixin`` (0.10.7, onedl 0.10.12) keeps each by name in a private attribute of its class, and
+    returns it to whoever asks for the name again.
+    """
+    from mmengine.utils import ManagerMixin
+
+    def classes(root: type) -> Iterator[type]:
+        yield root
+        for inner in root.__subclasses__():
+            yield from classes(inner)
+
+    kept = {manager: dict(manager._instance_dict) for manager in classes(ManagerMixin)}
+    try:
+        yield
+    finally:
+        for manager in classes(ManagerMixin):
+            manager._instance_dict.clear()
+            manager._instance_dict.update(kept.get(manager, {}))
 
 
 class StepwiseCheckpointMixin(CheckpointHook):

@@ -3,16 +3,18 @@
 The same iteration serves the datasets of a config, which are dicts, and the objects that are built from it.
 """
 
+import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
 from torch import Tensor
 
 from ssd_plugin.compat import resolve_config_path
-from ssd_plugin.errors import UserError
+from ssd_plugin.errors import UserError, first_line, nearest
 
 SPLITS = ('train', 'val', 'test')
 
@@ -21,31 +23,86 @@ Dataset = Any
 Transform = Any
 
 
-def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+# Keys of a config that Runner reads, by its arguments or from its cfg, and those that are read before it is built.
+# Other keys are variables, from which the config computes its settings.
+RUNNER_KEYS = frozenset(
+    {
+        *(set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}),
+        *('model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'compile', 'runner_type', 'custom_imports'),
+        *('tta_model', 'tta_pipeline'),
+    }
+)
+
+
+def read_config(path: str, options: dict[str, Any] | None = None, new_keys: bool = False) -> Config:
     """Return the config in a file with ``--cfg-options`` merged in.
 
     Args:
         path: Path of the file, or ``PACKAGE::NAME`` for a config that comes with a package, such as
             ``ssd_plugin::ssd300_voc.py``.
         options: Settings by dotted key. ``data_root`` moves every path of the config that lies below its ``data_root``.
+        new_keys: Accept options that nothing reads.
 
     Raises:
-        UserError: The file is missing or cannot be read.
+        UserError: The file is missing or is not a config, or an option cannot be merged or has no effect.
     """
     try:
         cfg = Config.fromfile(resolve_config_path(path))
     except FileNotFoundError as error:
         raise UserError(f'config {path}: {error}') from error
-    except (SyntaxError, KeyError) as error:
-        raise UserError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
+    except Exception as error:
+        # A config is a program, which may raise anything.
+        raise UserError(f'config {path} cannot be read: {type(error).__name__}: {first_line(error)}') from error
     if options:
         old_root = cfg.get('data_root')
-        cfg.merge_from_dict(options)
+        for key in () if new_keys else options:
+            _check_option(key, cfg)
+        for key, value in options.items():
+            try:
+                cfg.merge_from_dict({key: value})
+            except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+                raise UserError(f'--cfg-options {key}: {first_line(error)}') from error
         if 'data_root' in options and old_root:
             new_root = os.path.join(options['data_root'], '')
             for key in list(cfg):
                 cfg[key] = _moved(cfg[key], old_root, new_root)
     return cfg
+
+
+def _check_option(key: str, cfg: Config) -> None:
+    """Check that something reads the top-level key of an option.
+
+    Raises:
+        UserError: Nothing does; the message names the nearest key.
+    """
+    top = key.split('.')[0]
+    if top in RUNNER_KEYS or top == 'data_root':
+        return
+    # The last part of a key is often remembered, and where it belongs is not.
+    places = [place for place, value in dotted_settings(cfg) if place.endswith(f'.{key}')]
+    problem = f'there is no key {top!r}'
+    if top in cfg:
+        problem = 'the config has computed its settings from this variable already'
+        places = [place for place, value in dotted_settings(cfg) if value is not None and value == cfg[top]] or places
+    places.sort(key=len)
+    hint = f'; did you mean {" or ".join(places[:3])}?' if places else nearest(top, {*RUNNER_KEYS, 'data_root'})
+    raise UserError(f'--cfg-options {key} would have no effect: {problem}{hint} (--new-keys accepts it)')
+
+
+def dotted_settings(value: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of the settings, at any depth, that Runner reads of a config."""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, Config):
+        items = ((name, item) for name, item in value.items() if name in RUNNER_KEYS)
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    for name, item in items:
+        key = f'{prefix}{name}'
+        if not isinstance(value, (list, tuple)):
+            yield key, item
+        yield from dotted_settings(item, f'{key}.')
 
 
 def _moved(value: Any, old: str, new: str) -> Any:

@@ -1,8 +1,10 @@
 """Atomic writes, checksums, and checks of paths before the work that needs them."""
 
+import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,6 +140,31 @@ def check_target(path: Path) -> None:
             if path.is_dir()
             else f'there is no folder {path.parent} to write to'
         )
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Check that files can be written to a folder, which is created if needed; nothing is left behind.
+
+    Args:
+        path: The folder.
+        option: Command-line option or config key that the path comes from, for the message.
+
+    Raises:
+        UserError: The folder cannot be created, or nothing can be written to it.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Enough that a full disk has no room for it.
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(bytes(CHUNK))
+    except OSError as error:
+        reason = 'it is a file' if isinstance(error, FileExistsError) else error.strerror or str(error)
+        raise UserError(f'nothing can be written to the folder {path} ({option}): {reason}') from error
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def check_checkpoint(path: str | None, option: str) -> None:

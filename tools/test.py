@@ -12,12 +12,11 @@ import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 from mmdet.utils import setup_cache_size_limit_of_dynamo
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from ssd_plugin.cli.arguments import add_run_arguments
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
+from ssd_plugin.cli.quiet_runner import build_runner
 from ssd_plugin.cli.run_config import load_config
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint
@@ -50,8 +49,8 @@ def main() -> None:
         if cfg.default_hooks.visualization.type == 'DetVisualizationHook':
             cfg.default_hooks.visualization.type = 'DrawingHook'
 
-    with explained(cfg, args.checkpoint):
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with explained(cfg, args.checkpoint, in_tool=True):
+        runner = build_runner(cfg)
         if args.out:
             runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
         runner.test()

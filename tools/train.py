@@ -21,8 +21,6 @@ import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from ssd_plugin.cli.arguments import add_run_arguments, at_least_one
@@ -30,6 +28,7 @@ from ssd_plugin.cli.config_lineage import describe
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.cli.interrupts import end_on_interrupt
 from ssd_plugin.cli.launchers import is_first_rank
+from ssd_plugin.cli.quiet_runner import build_runner
 from ssd_plugin.cli.run_config import load_config, resume_from
 from ssd_plugin.cli.schedule import scale_schedule
 from ssd_plugin.engine.checkpointing.preemption_hook import PreemptionHook, preempted_status
@@ -106,8 +105,8 @@ def train(args: argparse.Namespace, cfg: Config) -> int:
             print(scaled, flush=True)
     notes = [] if args.resume is None else resume_from(cfg, args.resume)
     check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
-    with explained(cfg, cfg.load_from):
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with explained(cfg, cfg.load_from, in_tool=True):
+        runner = build_runner(cfg)
         for note in notes:
             runner.logger.warning(note)
         runner.train()

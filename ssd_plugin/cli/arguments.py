@@ -1,8 +1,31 @@
 """Command-line arguments shared by several tools."""
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import DictAction
+
+
+class SettingsAction(DictAction):
+    """MMEngine's ``DictAction``, with an error message for what is not ``KEY=VALUE``."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Collect the settings."""
+        for text in values or ():
+            key, equals, _ = str(text).partition('=')
+            if not equals or not all(key.split('.')):
+                parser.error(f'argument {option_string}: {text!r} is not KEY=VALUE, such as {key.strip(".")}=VALUE')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (ValueError, AssertionError) as error:
+            parser.error(f'argument {option_string}: {" ".join(map(str, values or ()))}: {error}')
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,10 +34,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=SettingsAction,
+        metavar='KEY=VALUE',
         help='override settings of the config as key=value; a list as key="[a,b]" or key=a,b. data_root=FOLDER moves '
         'every path below the data_root of the config',
     )
+    parser.add_argument('--new-keys', action='store_true', help='accept top-level keys that nothing reads')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # torch.distributed passes --local-rank where it does not set the environment variable LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

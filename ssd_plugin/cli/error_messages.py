@@ -20,6 +20,7 @@ from ssd_plugin.errors import UnusableData, UserError
 
 from .data_paths import DATA_REMEDY
 from .interrupts import INTERRUPTED_STATUS, MESSAGE
+from .unexpected_errors import unexpected
 
 # Texts of gloo and NCCL when a peer is gone, or does not answer within the timeout.
 _LOST_RANK = re.compile(
@@ -32,19 +33,21 @@ _LOST_RANK = re.compile(
 def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) -> None:
     """Run the main function of a tool, and exit.
 
-    A :class:`UserError` is printed to stderr as ``error: MESSAGE``, without a traceback. Ctrl-C ends in one line.
+    A :class:`UserError` is printed to stderr as ``error: MESSAGE``, without a traceback. So is any other error, whose
+    traceback is written to the log file of the run, or to a temporary file. Ctrl-C ends in one line.
 
     Args:
         main: Main function; it may return an exit status.
-        error_status: Exit status after a :class:`UserError`.
+        error_status: Exit status after an error.
 
     Raises:
         SystemExit: With the status of ``main``, if that is not 0 or ``None``, or with ``error_status``.
     """
     try:
         status = main()
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+    except Exception as error:
+        line = error if isinstance(error, UserError) else unexpected(error)
+        print(f'error: {line}', file=sys.stderr)
         status = error_status
     except KeyboardInterrupt:
         print(MESSAGE, file=sys.stderr)
@@ -54,23 +57,26 @@ def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) ->
 
 
 @contextmanager
-def explained(cfg: Config, checkpoint: str | None = None) -> Iterator[None]:
+def explained(cfg: Config, checkpoint: str | None = None, in_tool: bool = False) -> Iterator[None]:
     """Convert errors that bad data and files cause deep inside MMEngine, MMDetection or a worker to :class:`UserError`.
 
     Args:
         cfg: Config of the run.
         checkpoint: Checkpoint being loaded, for the message about a damaged file.
+        in_tool: Whether a command-line tool runs, which shows the user one line for any error.
 
     Raises:
-        UserError: An error inside the block could be explained; others are raised as they are.
+        UserError: An error inside the block could be explained; others are raised as they are, except in a tool.
     """
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         message = _explain(error, cfg, checkpoint)
-        if message is None:
+        if message is None and not in_tool:
             raise
-        raise UserError(message) from error
+        raise (unexpected(error, cfg) if message is None else UserError(message)) from error
 
 
 def _explain(error: Exception, cfg: Config, checkpoint: str | None) -> str | None:

@@ -12,23 +12,26 @@ from ssd_plugin.compat import resolve_config_path
 from ssd_plugin.configs import SPLITS, drop_pretrained, read_config
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable, why_not_resumable
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import check_checkpoint, is_local
+from ssd_plugin.files import check_checkpoint, check_folder, is_local
 
+from .config_check import check_config, check_shape
+from .config_keys import check_variables
 from .data_paths import check_data_paths
 
 
 def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
-    """Return the config of a run with the changes of the command line, after checking that its data exists.
+    """Return the config of a run with the changes of the command line, after checking it, its data and its work_dir.
 
     Args:
         args: Arguments of :func:`add_run_arguments`, and ``config``.
         splits: Splits that the run needs, of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
-        UserError: The config or the data is missing.
+        UserError: Something is missing or wrong.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = read_config(args.config, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options, args.new_keys)
+    check_shape(cfg, splits)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -39,6 +42,10 @@ def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
         for loader in filter(None, (cfg.get(f'{split}_dataloader') for split in SPLITS)):
             loader.pin_memory = False
     check_data_paths(cfg, splits)
+    if not args.new_keys:
+        check_variables(cfg, args.config)
+    check_config(cfg, splits)
+    check_folder(Path(cfg.work_dir), 'work_dir')
     return cfg
 
 

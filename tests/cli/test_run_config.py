@@ -14,7 +14,9 @@ def arguments(monkeypatch, shapes):
 
     def parsed(config, **options):
         settings = dict(data_root=f'{shapes}/')
-        defaults = dict(config=config, work_dir=None, cfg_options=settings, launcher='none', local_rank=0)
+        defaults = dict(
+            config=config, work_dir=None, cfg_options=settings, launcher='none', local_rank=0, new_keys=False
+        )
         return argparse.Namespace(**{**defaults, **options})
 
     return parsed
@@ -33,6 +35,6 @@ def test_a_config_by_name_without_a_folder_has_no_package_in_its_work_dir(argume
 
 def test_a_work_dir_of_the_command_line_or_the_config_stays(arguments, tmp_path):
     config = tmp_path / 'a.py'
-    config.write_text("work_dir = 'mine'\n")
+    config.write_text("_base_ = 'ssd_plugin::demo/ssd_depthwise_shapes.py'\nwork_dir = 'mine'\n")
     assert load_config(arguments(str(config)), ()).work_dir == 'mine'
     assert load_config(arguments(str(config), work_dir='given'), ()).work_dir == 'given'

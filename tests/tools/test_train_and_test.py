@@ -41,6 +41,11 @@ def output(result):
     return result.stdout + result.stderr
 
 
+def log_of(work_dir):
+    """Return the log files of the runs in a work dir, which hold more than the terminal."""
+    return ''.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
+
+
 def losses(text):
     return {int(step): float(loss) for step, loss in re.findall(r'Iter\(train\) \[\s*(\d+)/\d+\].*? loss: (\S+)', text)}
 
@@ -61,6 +66,10 @@ def test_training_logs_evaluates_and_saves(trained):
     assert 'no accelerator is found' not in text
     recipe = text.index('recipe: ')
     assert recipe < text.index('it inherits:') < text.index('default_runtime.py') < text.index('mmengine - INFO')
+    # What is long goes to the log file.
+    assert len(text[: text.index('Iter(train)')].splitlines()) < 60
+    long = ('System environment:', 'Config:', 'Hooks will be executed', 'paramwise_options')
+    assert all(part not in text and part in log_of(work_dir) for part in long)
     assert {'iter_2.pth', 'iter_4.pth', 'last_checkpoint'} <= {path.name for path in work_dir.iterdir()}
 
 
@@ -273,7 +282,7 @@ def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shape
             PORT=free_port(),
         )
     )
-    assert 'GPU number: 2' in text and sorted(losses(text)) == [1, 2]
+    assert 'GPU number: 2' in log_of(tmp_path / 'run') and sorted(losses(text)) == [1, 2]
     # 2 processes x 4 images for a rate that stands for 16.
     assert 'Scaling the original LR by 0.5' in text
     text = output(
@@ -294,14 +303,19 @@ def test_two_processes_without_a_gpu_train_a_compiled_network_and_evaluate(shape
 def test_amp_trains_in_bfloat16_anywhere_and_in_float16_on_a_gpu_and_says_so_elsewhere(run_tool, shapes, tmp_path):
     result = run_tool('train.py', CONFIG, '--amp', '--work-dir', tmp_path / 'run', *options(shapes))
     if torch.cuda.is_available():
-        assert 'AmpOptimWrapper' in output(result)
+        output(result)
+        assert 'AmpOptimWrapper' in log_of(tmp_path / 'run')
     else:
         assert (
             result.returncode == 1
             and 'error: --amp trains in float16, which needs a GPU, and none was found' in result.stderr
         )
     text = output(run_tool('train.py', CONFIG, '--amp', 'bfloat16', '--work-dir', tmp_path / 'run', *options(shapes)))
-    assert 'BFloat16OptimWrapper' in text and sorted(losses(text)) == [1, 2, 3, 4] and 'nan' not in text.lower()
+    assert (
+        'BFloat16OptimWrapper' in log_of(tmp_path / 'run')
+        and sorted(losses(text)) == [1, 2, 3, 4]
+        and 'nan' not in text.lower()
+    )
 
 
 def test_a_slurm_job_is_started_with_the_arguments_given(run_tool, tmp_path):

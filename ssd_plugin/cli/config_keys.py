@@ -1,0 +1,121 @@
+"""Check of the keys and values of a config by the signatures of the classes that read them."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ssd_plugin.compat import resolve_config_path
+from ssd_plugin.configs import RUNNER_KEYS, dotted_settings
+from ssd_plugin.errors import UserError, nearest
+
+from .config_sections import Section, registered, sections
+from .signatures import accepts, settings_of, wanted
+
+OURS = 'ssd_plugin.'
+# Similarity above which a variable of a config is taken for a misspelt key.
+MISSPELT = 0.85
+# Settings that must be 1 or more; signatures do not say so.
+AT_LEAST_ONE = frozenset(
+    {'max_iters', 'max_epochs', 'val_interval', 'batch_size', 'base_batch_size', 'window_size', 'accumulative_counts'}
+)
+
+
+def check_sections(cfg: Config, thorough: bool = False) -> None:
+    """Check that each section of a config has a known type, keys that its class accepts, and values of their types.
+
+    Args:
+        cfg: Complete config.
+        thorough: Also check keys and types of the models of other packages, which may be looked up in other ways, and
+            therefore explain a failure rather than prove one.
+
+    Raises:
+        UserError: One has not; the message names the key, and the nearest name.
+    """
+    for section in sections(cfg):
+        ours = getattr(section.target, '__module__', '').startswith(OURS)
+        _check_section(section, names=thorough or ours or not section.key.startswith('model'))
+
+
+def _check_section(section: Section, names: bool) -> None:
+    """Check a section, and its type and keys only with ``names``."""
+    key, settings = section.key, section.settings
+    if section.target is None:
+        name = str(settings['type'])
+        # The packages of other scopes are imported when something is built.
+        if names and ('.' not in name or name.split('.')[0] in ('mmdet', 'mmengine', 'mmcv')):
+            raise UserError(unregistered(key, name))
+        return
+    accepted = settings_of(section.target)
+    # Sections without a type of their own are read by several functions.
+    reader = f' ({section.target.__name__})' if isinstance(section.target, type) else ''
+    for name, value in settings.items():
+        if name in accepted.parameters and name not in section.implied:
+            if not accepts(accepted.parameters[name], value, strict=accepted.modules[name].startswith(OURS)):
+                raise UserError(f'{key}.{name} must be {wanted(accepted.parameters[name])}{reader}, got {value!r}')
+            if name in AT_LEAST_ONE and isinstance(value, Real) and value < 1:
+                raise UserError(f'{key}.{name} must be 1 or more, got {value!r}')
+        elif names and accepted.complete and name not in section.implied:
+            known = [other for other in (*accepted.parameters, *section.implied) if not other.startswith('_')]
+            raise UserError(f'{key} has no key {name!r}{reader}{nearest(str(name), known)}')
+
+
+def unregistered(key: str, name: str) -> str:
+    """Return the message for a type that no registry has."""
+    hint = nearest(name.rpartition('.')[2], registered())
+    return f'{key}.type={name!r} is not registered{hint or "; import a class of your own with custom_imports"}'
+
+
+def check_variables(cfg: Config, path: str) -> None:
+    """Check that none of the variables that a config sets at its top level is meant as a key.
+
+    It is if its name is almost that of a key; or if it has the name of a setting deeper down, such as ``max_iters`` or
+    ``data_root``, and no setting has its value.
+
+    Args:
+        cfg: Complete config.
+        path: Path of the config, of which only the file itself is checked, not its bases.
+
+    Raises:
+        UserError: One is; the message names the key.
+    """
+    for name in _assigned(Path(resolve_config_path(path))):
+        if name in RUNNER_KEYS or name not in cfg:
+            continue
+        keys = [key for key in RUNNER_KEYS if not key.startswith('tta_')]
+        close = get_close_matches(name, keys, n=1, cutoff=MISSPELT)
+        if close:
+            raise UserError(f'{path}: nothing reads {name}; did you mean {close[0]}? (--new-keys accepts it)')
+        places = {key: value for key, value in dotted_settings(cfg) if key.rpartition('.')[2] == name}
+        plain = not isinstance(cfg[name], (dict, type(None)))
+        if places and plain and not any(_uses(value, cfg[name]) for value in places.values()):
+            key, value = min(places.items(), key=lambda place: len(place[0]))
+            raise UserError(
+                f'{path}: {name}={cfg[name]!r} has no effect, since {key} is {value!r}. Set {key} where its section '
+                f'is, or on the command line with --cfg-options {key}=VALUE (--new-keys accepts it)'
+                if name != 'data_root'
+                else f'{path}: data_root={cfg[name]!r} has no effect: bases have computed their paths from {value!r} '
+                f'already. Set the data_root of each dataset ({key} and others), or give the folder on the command '
+                f'line with --cfg-options data_root={cfg[name]}'
+            )
+
+
+def _uses(value: Any, variable: Any) -> bool:
+    """Return whether a setting has the value of a variable, or is a path below it."""
+    if isinstance(value, str) and isinstance(variable, str):
+        return value.startswith(variable)
+    sequences = isinstance(value, (list, tuple)) and isinstance(variable, (list, tuple))
+    return list(value) == list(variable) if sequences else bool(value == variable)
+
+
+def _assigned(path: Path) -> Iterator[str]:
+    """Yield the names that a config in Python assigns at its top level."""
+    if path.suffix != '.py':
+        return
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        targets: Sequence[Any] = node.targets if isinstance(node, ast.Assign) else ()
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
