@@ -22,9 +22,10 @@ from PIL import Image
 
 from ssd_plugin.analysis.inference import DetectionOptions, draw, predict
 from ssd_plugin.cli.error_messages import explained
+from ssd_plugin.cli.trained_settings import check_for_inference
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
-from ssd_plugin.errors import UserError
+from ssd_plugin.errors import UserError, first_line
 from ssd_plugin.files import check_checkpoint
 
 
@@ -41,7 +42,12 @@ class Detected(NamedTuple):
     detections: InstanceData
 
 
-def load(config: str | Path | Config, checkpoint: str | Path, device: str | torch.device | None = None) -> BaseDetector:
+def load(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    device: str | torch.device | None = None,
+    ignore_mismatch: bool = False,
+) -> BaseDetector:
     """Return a detector that is ready for inference.
 
     Args:
@@ -49,15 +55,37 @@ def load(config: str | Path | Config, checkpoint: str | Path, device: str | torc
             changed.
         checkpoint: Path or address of the checkpoint. The class names are those that it records.
         device: Device of the model, by default a GPU if there is one.
+        ignore_mismatch: Load a checkpoint that does not fill the model, or that was trained with other priors, box
+            coder, mean or std.
 
     Raises:
-        UserError: The config or the checkpoint is missing or cannot be read.
+        UserError: The config, the checkpoint or the device is missing or cannot be used, or the checkpoint does not
+            belong to the config.
     """
     check_checkpoint(str(checkpoint), 'the argument checkpoint')
     # init_detector changes the config.
     cfg = copy.deepcopy(config) if isinstance(config, Config) else read_config(str(config))
+    chosen = _device(device)
     with explained(cfg, str(checkpoint)):
-        return init_detector(cfg, str(checkpoint), device=device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        if not ignore_mismatch:
+            check_for_inference(cfg, str(checkpoint))
+        return init_detector(cfg, str(checkpoint), device=chosen)
+
+
+def _device(name: str | torch.device | None) -> str:
+    """Return the device of a name, or the default.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    if name is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        found = f'cuda:0 to cuda:{torch.cuda.device_count() - 1} and cpu' if torch.cuda.is_available() else 'cpu'
+        raise UserError(f'device {str(name)!r} cannot be used: {first_line(error)}. There is {found}') from error
+    return str(name)
 
 
 def detect(

@@ -52,6 +52,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--no-figures', '--no-pictures', action='store_true', help='write the JSON file only')
     parser.add_argument('--device', help='device (default: a GPU if there is one)')
+    parser.add_argument(
+        '--ignore-mismatch',
+        action='store_true',
+        help='detect although the checkpoint does not fill the model, or was trained with other priors, box coder, '
+        'mean or std',
+    )
     return parser.parse_args()
 
 
@@ -62,7 +68,7 @@ def main() -> None:
     draw_score = next((score for score in (args.draw_score, args.min_score) if score is not None), DRAW_SCORE)
     check_fraction('draw_score', draw_score)
     found = find_images(args.inputs)
-    model = load(args.config, args.checkpoint, args.device)
+    model = load(args.config, args.checkpoint, args.device, args.ignore_mismatch)
 
     run = detect_files(model, found.images, args.out_dir, None if args.no_figures else draw_score, options)
     print(

@@ -18,6 +18,7 @@ from ssd_plugin.cli.arguments import add_run_arguments
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.cli.quiet_runner import build_runner
 from ssd_plugin.cli.run_config import load_config
+from ssd_plugin.cli.trained_settings import check_for_inference
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint
 
@@ -31,6 +32,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the detections in a window')
     parser.add_argument('--show-dir', help='save images with the detections to work_dir/TIMESTAMP/SHOW_DIR')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds between images, with --show')
+    parser.add_argument(
+        '--ignore-mismatch',
+        action='store_true',
+        help='evaluate although the checkpoint does not fill the model, or was trained with other priors, box coder, '
+        'classes, mean or std',
+    )
     add_run_arguments(parser)
     return parser.parse_args()
 
@@ -50,6 +57,8 @@ def main() -> None:
             cfg.default_hooks.visualization.type = 'DrawingHook'
 
     with explained(cfg, args.checkpoint, in_tool=True):
+        if not args.ignore_mismatch:
+            check_for_inference(cfg, args.checkpoint, ('test',))
         runner = build_runner(cfg)
         if args.out:
             runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))

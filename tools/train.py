@@ -31,6 +31,7 @@ from ssd_plugin.cli.launchers import is_first_rank
 from ssd_plugin.cli.quiet_runner import build_runner
 from ssd_plugin.cli.run_config import load_config, resume_from
 from ssd_plugin.cli.schedule import scale_schedule
+from ssd_plugin.cli.trained_settings import notes_for_training
 from ssd_plugin.engine.checkpointing.preemption_hook import PreemptionHook, preempted_status
 from ssd_plugin.engine.checkpointing.work_dir_lock import locked
 from ssd_plugin.errors import UserError
@@ -106,6 +107,8 @@ def train(args: argparse.Namespace, cfg: Config) -> int:
     notes = [] if args.resume is None else resume_from(cfg, args.resume)
     check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
     with explained(cfg, cfg.load_from, in_tool=True):
+        if cfg.get('load_from'):
+            notes += notes_for_training(cfg, cfg.load_from)
         runner = build_runner(cfg)
         for note in notes:
             runner.logger.warning(note)

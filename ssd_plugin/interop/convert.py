@@ -73,6 +73,11 @@ def convert_checkpoint(
     """
     check_copy(target, source)
     state, meta = read_checkpoint(source, whole_model)
+    if source_format == 'auto' and ('ssd_plugin' in meta or 'MultiBoxHead' in str(meta.get('cfg'))):
+        raise UserError(
+            f'{source} is a checkpoint of this package: it needs no conversion to load into the config that it was '
+            'trained with. --to mmdet converts it to MMDetection; --format NAME converts it all the same'
+        )
     found = _recognize(source, state, source_format, config)
     cfg = read_config(found.config, found.options)
     names = dataset_meta(cfg, meta, classes, source)
