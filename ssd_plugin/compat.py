@@ -20,6 +20,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -387,6 +388,12 @@ def base_files(path: str) -> list[str]:
     return Config._get_base_files(path)
 
 
+def config_names() -> list[str]:
+    """Return the configs that come with the package, without those that are parts, by their path in its folder."""
+    paths = (path.relative_to(CONFIGS) for path in CONFIGS.rglob('*.py'))
+    return sorted(path.as_posix() for path in paths if '_base_' not in path.parts)
+
+
 def config_path(name: str) -> Path:
     """Return the path of one of the configs that come with the package.
 
@@ -395,18 +402,15 @@ def config_path(name: str) -> Path:
             ``'bccd/ssd_depthwise_bccd.py'``; the suffix may be omitted.
 
     Raises:
-        FileNotFoundError: There is no such config. The message names the configs with the same file name or, if there
-            are none, all of them.
+        FileNotFoundError: There is no such config. The message names the configs with the same or a similar file name
+            or, if there are none, all of them.
     """
     path = CONFIGS / name
     path = path if path.suffix else path.with_suffix('.py')
     if not path.is_file():
-        known = sorted(
-            p.relative_to(CONFIGS).as_posix()
-            for p in CONFIGS.rglob('*.py')
-            if '_base_' not in p.relative_to(CONFIGS).parts
-        )
+        known = config_names()
         namesakes = [other for other in known if Path(other).name == path.name]
+        namesakes = namesakes or get_close_matches(name, known, n=3)
         hint = f'did you mean {" or ".join(namesakes)}?' if namesakes else f'it has: {", ".join(known)}'
         raise FileNotFoundError(f"ssd_plugin has no config '{name}' in {CONFIGS}; {hint}")
     return path

@@ -6,6 +6,8 @@ The same iteration serves the datasets of a config, which are dicts, and the obj
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch import Tensor
 
-from ssd_plugin.compat import resolve_config_path
+from ssd_plugin.compat import CONFIG_SCOPE, config_names, resolve_config_path
 from ssd_plugin.errors import UserError, first_line, nearest
 
 SPLITS = ('train', 'val', 'test')
@@ -49,7 +51,7 @@ def read_config(path: str, options: dict[str, Any] | None = None, new_keys: bool
     try:
         cfg = Config.fromfile(resolve_config_path(path))
     except FileNotFoundError as error:
-        raise UserError(f'config {path}: {error}') from error
+        raise UserError(f'config {path}: {error}{_similar_files(path)}') from error
     except Exception as error:
         # A config is a program, which may raise anything.
         raise UserError(f'config {path} cannot be read: {type(error).__name__}: {first_line(error)}') from error
@@ -67,6 +69,19 @@ def read_config(path: str, options: dict[str, Any] | None = None, new_keys: bool
             for key in list(cfg):
                 cfg[key] = _moved(cfg[key], old_root, new_root)
     return cfg
+
+
+def _similar_files(path: str) -> str:
+    """Return the end of the message for a missing config: similar names in its folder and in the package."""
+    if '::' in path or os.path.exists(path):
+        # The message names those of the package, or a base is missing.
+        return ''
+    folder = Path(path).parent
+    names = {file.name: str(file) for file in sorted(folder.glob('*.py'))}
+    for shipped in config_names():
+        names.setdefault(Path(shipped).name, f'{CONFIG_SCOPE}::{shipped}')
+    close = get_close_matches(f'{Path(path).stem}.py', names, n=3)
+    return f'; did you mean {" or ".join(names[name] for name in close)}?' if close else ''
 
 
 def _check_option(key: str, cfg: Config) -> None:

@@ -129,7 +129,7 @@ def is_local(path: str) -> bool:
 
 
 def check_target(path: Path) -> None:
-    """Check that the folder of a file to be written exists, and that the path is not a folder itself.
+    """Check that a file can be written to the folder of a path, and that the path is not a folder itself.
 
     Raises:
         UserError: The file cannot be written.
@@ -140,6 +140,7 @@ def check_target(path: Path) -> None:
             if path.is_dir()
             else f'there is no folder {path.parent} to write to'
         )
+    check_folder(path.parent, str(path))
 
 
 def check_folder(path: Path, option: str) -> None:

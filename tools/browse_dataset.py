@@ -15,7 +15,7 @@ import torch
 from mmdet.registry import DATASETS
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
-from torchvision.io import write_png
+from torchvision.io import encode_png
 
 from ssd_plugin.analysis.sample_sheets import contact_sheet, stages
 from ssd_plugin.cli.arguments import at_least_one
@@ -23,7 +23,7 @@ from ssd_plugin.cli.data_paths import check_data_paths
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.configs import leaf_datasets, read_config
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import check_target
+from ssd_plugin.files import check_target, write_atomically
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,7 +68,7 @@ def main() -> None:
             if not 0 <= args.stages < size:
                 raise UserError(f'--stages {args.stages}: the dataset has images 0 to {size - 1}')
             image = stages(dataset, args.stages, args.seed)
-    write_png(image, str(args.out))
+    write_atomically(args.out, lambda file: file.write(encode_png(image).numpy().tobytes()))
     print(f'{args.out}: {image.shape[2]}x{image.shape[1]} pixels')
 
 

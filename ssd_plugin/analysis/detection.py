@@ -19,6 +19,8 @@ from ssd_plugin.files import write_atomically
 
 from .inference import CONFIGURED, DetectionOptions, draw, predict
 
+VIDEOS = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv', '.ts'})
+
 
 @dataclass(frozen=True)
 class DetectionRun:
@@ -53,7 +55,7 @@ def find_images(inputs: Sequence[str]) -> FoundImages:
         inputs: Files, folders (whose image files are found at any depth, whatever their suffix) and globs.
 
     Raises:
-        UserError: An input names no image.
+        UserError: An input names no image, or a video.
     """
     found: dict[Path, None] = {}
     others: dict[Path, None] = {}
@@ -70,6 +72,12 @@ def find_images(inputs: Sequence[str]) -> FoundImages:
                     files.append(file)
                 elif file.is_file():
                     others[file] = None
+        videos = [path for path in files if path.suffix.lower() in VIDEOS]
+        if videos:
+            raise UserError(
+                f'{videos[0]} is a video, not an image. Extract its frames, for example with ffmpeg -i {videos[0]} '
+                'FOLDER/%06d.jpg, and give the folder'
+            )
         if not files:
             raise UserError(
                 f'{text} names no image: it is a missing file, a folder without images, or a glob without matches'

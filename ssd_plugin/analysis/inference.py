@@ -26,7 +26,8 @@ def check_fraction(name: str, value: float | None) -> None:
         UserError: It is not.
     """
     if value is not None and not 0 <= value <= 1:
-        raise UserError(f'{name} must be in 0..1, got {value}')
+        hint = f'; {value:g}% is {value / 100:g}' if 1 < value <= 100 else ''
+        raise UserError(f'{name} must be in 0..1, got {value:g}{hint}')
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class DetectionOptions:
         check_fraction('min_score', self.min_score)
         check_fraction('max_overlap', self.max_overlap)
         if self.top_k is not None and self.top_k < 1:
-            raise UserError(f'top_k must be 1 or more, got {self.top_k}')
+            raise UserError(
+                f'top_k must be 1 or more, got {self.top_k}; without it there are as many as the config says'
+            )
 
     def suppressed_labels(self, classes: Sequence[str]) -> list[int]:
         """Return the labels of the suppressed classes.

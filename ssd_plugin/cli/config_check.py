@@ -5,11 +5,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ssd_plugin.configs import datasets_of_splits
+from ssd_plugin.configs import SPLITS, datasets_of_splits
 from ssd_plugin.datasets.annotations.coco_categories import category_names
 from ssd_plugin.errors import UserError, nearest
 
-from .config_keys import check_sections
 from .config_sections import registered
 from .trial_build import try_building
 
@@ -28,11 +27,11 @@ def check_shape(cfg: Config, splits: Sequence[str]) -> None:
         UserError: One is not; the message names it.
     """
     needed = ['model']
-    for split in splits:
+    for split in SPLITS:
         names = _TRAINING if split == 'train' else [f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator')]
-        given = [name for name in names if cfg.get(name) is not None]
-        # A training without validation is complete.
-        needed += names if split != 'val' or given else ()
+        # Runner wants all of a split or none, also of one that is not used. A training may have no validation.
+        given = any(cfg.get(name) is not None for name in names)
+        needed += names if given or (split in splits and split != 'val') else ()
     for name in needed:
         if cfg.get(name) is None:
             part = ' It may be a part that others inherit' if '_base_' in str(cfg.filename) else ''
@@ -44,6 +43,11 @@ def check_shape(cfg: Config, splits: Sequence[str]) -> None:
         for part in ('dataset', 'sampler') if loader else ():
             if not isinstance(loader.get(part), dict) or 'type' not in loader[part]:
                 raise UserError(f'{split}_dataloader.{part} must be a dict with a type, got {loader.get(part)!r}')
+        for part in ('collate_fn', 'worker_init_fn', 'batch_sampler') if loader else ():
+            if isinstance(loader.get(part), dict) and not loader[part].get('type'):
+                raise UserError(f"{split}_dataloader.{part} lacks the key 'type'")
+    if cfg.get('default_scope') is None and '.' not in str(cfg.model.get('type')):
+        raise UserError("the config has no default_scope; set default_scope='mmdet', whose registries know its types")
     hooks = cfg.get('default_hooks') or {}
     if not isinstance(hooks, dict):
         raise UserError(f'default_hooks must be a dict of hooks by name, got {hooks!r}')
@@ -60,7 +64,7 @@ def check_shape(cfg: Config, splits: Sequence[str]) -> None:
 
 
 def check_config(cfg: Config, splits: Sequence[str]) -> None:
-    """Check a config whose data exists.
+    """Check the classes of a config whose data exists, and whether its parts can be built.
 
     Args:
         cfg: Complete config.
@@ -69,7 +73,6 @@ def check_config(cfg: Config, splits: Sequence[str]) -> None:
     Raises:
         UserError: Something is wrong; the message names the key and the remedy.
     """
-    check_sections(cfg)
     used = [split for split in splits if cfg.get(f'{split}_dataloader') is not None]
     check_classes(cfg, used)
     try_building(cfg, used)
@@ -84,15 +87,19 @@ def check_classes(cfg: Config, splits: Sequence[str]) -> None:
     numbers = dict(_class_numbers('model', cfg.model))
     for key, dataset in datasets_of_splits(cfg, splits):
         metainfo = dataset.get('metainfo') or {}
-        for name in metainfo if isinstance(metainfo, dict) else ():
+        if not isinstance(metainfo, dict):
+            raise UserError(f'{key}.metainfo must be a dict, got {metainfo!r}')
+        for name in metainfo:
             if name not in ('classes', 'palette') and nearest(name, ('classes', 'palette'), 0.8).startswith('; did'):
                 raise UserError(f'{key}.metainfo has no key {name!r}{nearest(name, ("classes", "palette"))}')
-        classes = metainfo.get('classes') if isinstance(metainfo, dict) else None
+        classes = metainfo.get('classes')
         if isinstance(classes, str) and '/' not in classes and '.' not in classes:
             raise UserError(
                 f'{key}.metainfo.classes must be a tuple of names, got the text {classes!r}; a tuple of one name needs '
                 f'a comma: ({classes!r},)'
             )
+        if not isinstance(classes, (str, list, tuple, type(None))):
+            raise UserError(f'{key}.metainfo.classes must be a tuple of names, got {classes!r}')
         if classes is None:
             target = registered().get(str(dataset.get('type')).rpartition('.')[2])
             classes = getattr(target, 'METAINFO', {}).get('classes')

@@ -17,8 +17,24 @@ from .config_sections import Section, registered, sections
 from .signatures import accepts, settings_of, wanted
 
 OURS = 'ssd_plugin.'
-# Similarity above which a variable of a config is taken for a misspelt key.
+# Sections whose classes have annotations that MMDetection's own configs do not keep to; data has, too.
+_INEXACT = ('model', 'visualizer')
+# Similarity above which a name that may be a variable, or an argument that is passed on, is taken for a misspelt key.
 MISSPELT = 0.85
+# Settings that are often put at the top level, where nothing reads them.
+MISPLACED = frozenset(
+    {
+        'data_root',
+        'classes',
+        'num_classes',
+        'batch_size',
+        'num_workers',
+        'lr',
+        'max_iters',
+        'max_epochs',
+        'val_interval',
+    }
+)
 # Settings that must be 1 or more; signatures do not say so.
 AT_LEAST_ONE = frozenset(
     {'max_iters', 'max_epochs', 'val_interval', 'batch_size', 'base_batch_size', 'window_size', 'accumulative_counts'}
@@ -55,12 +71,17 @@ def _check_section(section: Section, names: bool) -> None:
     reader = f' ({section.target.__name__})' if isinstance(section.target, type) else ''
     for name, value in settings.items():
         if name in accepted.parameters and name not in section.implied:
-            if not accepts(accepted.parameters[name], value, strict=accepted.modules[name].startswith(OURS)):
+            exact = accepted.modules[name].startswith(OURS) or (
+                not key.startswith(_INEXACT) and '_dataloader.' not in key
+            )
+            if not accepts(accepted.parameters[name], value, strict=exact):
                 raise UserError(f'{key}.{name} must be {wanted(accepted.parameters[name])}{reader}, got {value!r}')
             if name in AT_LEAST_ONE and isinstance(value, Real) and value < 1:
                 raise UserError(f'{key}.{name} must be 1 or more, got {value!r}')
-        elif names and accepted.complete and name not in section.implied:
+        elif names and name not in section.implied:
             known = [other for other in (*accepted.parameters, *section.implied) if not other.startswith('_')]
+            if not accepted.complete and not get_close_matches(str(name), known, n=1, cutoff=MISSPELT):
+                continue
             raise UserError(f'{key} has no key {name!r}{reader}{nearest(str(name), known)}')
 
 
@@ -73,8 +94,8 @@ def unregistered(key: str, name: str) -> str:
 def check_variables(cfg: Config, path: str) -> None:
     """Check that none of the variables that a config sets at its top level is meant as a key.
 
-    It is if its name is almost that of a key; or if it has the name of a setting deeper down, such as ``max_iters`` or
-    ``data_root``, and no setting has its value.
+    It is if its name is almost that of a key; or if it has the name of a setting deeper down that is often misplaced,
+    and no such setting has its value.
 
     Args:
         cfg: Complete config.
@@ -88,11 +109,11 @@ def check_variables(cfg: Config, path: str) -> None:
             continue
         keys = [key for key in RUNNER_KEYS if not key.startswith('tta_')]
         close = get_close_matches(name, keys, n=1, cutoff=MISSPELT)
-        if close:
+        # A suffix tells a variable from the key that it varies.
+        if close and not name.startswith(f'{close[0]}_'):
             raise UserError(f'{path}: nothing reads {name}; did you mean {close[0]}? (--new-keys accepts it)')
         places = {key: value for key, value in dotted_settings(cfg) if key.rpartition('.')[2] == name}
-        plain = not isinstance(cfg[name], (dict, type(None)))
-        if places and plain and not any(_uses(value, cfg[name]) for value in places.values()):
+        if name in MISPLACED and places and not any(_uses(value, cfg[name]) for value in places.values()):
             key, value = min(places.items(), key=lambda place: len(place[0]))
             raise UserError(
                 f'{path}: {name}={cfg[name]!r} has no effect, since {key} is {value!r}. Set {key} where its section '

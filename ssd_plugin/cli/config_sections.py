@@ -106,7 +106,7 @@ def sections(cfg: Config) -> Iterator[Section]:
     for split in SPLITS:
         yield from _loader(cfg, f'{split}_dataloader', known)
         yield from _loop(cfg, split, known)
-        yield from _inside(f'{split}_evaluator', cfg.get(f'{split}_evaluator'), known, 'metrics')
+        yield from _inside(f'{split}_evaluator', cfg.get(f'{split}_evaluator'), known)
     yield from _inside('model', cfg.get('model'), known)
     yield from _inside('optim_wrapper', cfg.get('optim_wrapper'), known)
     yield from _inside('param_scheduler', cfg.get('param_scheduler'), known)

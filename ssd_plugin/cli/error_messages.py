@@ -1,5 +1,6 @@
 """Errors as one line that names the path, the config key and the remedy, where a traceback would say less."""
 
+import errno
 import json
 import os
 import pickle
@@ -21,6 +22,9 @@ from ssd_plugin.errors import UnusableData, UserError
 from .data_paths import DATA_REMEDY
 from .interrupts import INTERRUPTED_STATUS, MESSAGE
 from .unexpected_errors import unexpected
+
+# Errors of the operating system that say everything: the disk is full, or something may not be written.
+_DENIED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 # Texts of gloo and NCCL when a peer is gone, or does not answer within the timeout.
 _LOST_RANK = re.compile(
@@ -46,7 +50,7 @@ def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) ->
     try:
         status = main()
     except Exception as error:
-        line = error if isinstance(error, UserError) else unexpected(error)
+        line = error if isinstance(error, UserError) else _of_system(error) or unexpected(error)
         print(f'error: {line}', file=sys.stderr)
         status = error_status
     except KeyboardInterrupt:
@@ -54,6 +58,13 @@ def exit_on_user_error(main: Callable[[], int | None], error_status: int = 1) ->
         status = INTERRUPTED_STATUS
     if status:
         sys.exit(status)
+
+
+def _of_system(error: Exception) -> str | None:
+    """Return the message for a full disk or a file without permission, ``None`` for another error."""
+    if not isinstance(error, OSError) or error.errno not in _DENIED:
+        return None
+    return f'{error.filename or "a file cannot be written"}: {error.strerror}'
 
 
 @contextmanager
@@ -73,7 +84,7 @@ def explained(cfg: Config, checkpoint: str | None = None, in_tool: bool = False)
     except UserError:
         raise
     except Exception as error:
-        message = _explain(error, cfg, checkpoint)
+        message = _explain(error, cfg, checkpoint) or _of_system(error)
         if message is None and not in_tool:
             raise
         raise (unexpected(error, cfg) if message is None else UserError(message)) from error

@@ -15,7 +15,7 @@ from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint, check_folder, is_local
 
 from .config_check import check_config, check_shape
-from .config_keys import check_variables
+from .config_keys import check_sections, check_variables
 from .data_paths import check_data_paths
 
 
@@ -41,9 +41,10 @@ def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
         # PyTorch would warn that there is no accelerator to pin memory for.
         for loader in filter(None, (cfg.get(f'{split}_dataloader') for split in SPLITS)):
             loader.pin_memory = False
-    check_data_paths(cfg, splits)
     if not args.new_keys:
         check_variables(cfg, args.config)
+    check_sections(cfg)
+    check_data_paths(cfg, splits)
     check_config(cfg, splits)
     check_folder(Path(cfg.work_dir), 'work_dir')
     return cfg

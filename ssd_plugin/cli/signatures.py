@@ -67,9 +67,9 @@ def accepts(parameter: inspect.Parameter, value: Any, strict: bool) -> bool:
     Args:
         parameter: The parameter.
         value: The value.
-        strict: Whether the annotation is exact. Those of MMEngine and MMDetection often are not: lists are passed for
-            dicts, floats for integers and tuples for numbers. Without, a text or a dict in place of a number is
-            refused, and a number in place of a text or a dict.
+        strict: Whether the annotation is exact. Those of MMDetection's models and transforms often are not: lists of
+            dicts are passed for a dict, floats for integers and tuples for numbers. Without, only a value of another
+            kind is refused, such as a text in place of a number.
     """
     if parameter.annotation is parameter.empty or (value is None and parameter.default is None):
         return True
@@ -77,8 +77,12 @@ def accepts(parameter: inspect.Parameter, value: Any, strict: bool) -> bool:
         return True
     if strict:
         return False
-    unlike: dict[type, tuple[Any, ...]] = {str: (0, 0.5, True), dict: (0, 0.5, True), float: ('', {}), int: ('', {})}
-    others = [example for kind in unlike if type(value) is kind for example in unlike[kind]]
+    number = (0, 0.5)
+    unlike: dict[type, tuple[Any, ...]] = {str: number, dict: number, list: ({},), tuple: ({},)}
+    unlike |= dict.fromkeys((float, int, bool), ('', {}))
+    others = unlike.get(type(value), ())
+    if isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
+        others = ()
     kinds = ('', {}, [], 0, 0.5)
     taken = [example for example in kinds if fits(example, parameter.annotation)]
     return not others or not taken or any(example not in others for example in taken)

@@ -51,23 +51,23 @@ def try_building(cfg: Config, splits: Sequence[str]) -> None:
     Raises:
         UserError: A part cannot be built, or parts do not fit together; the message names the key.
     """
-    with _without_traces(), DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmdet'):
+    with _without_traces(), DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         model = _build(cfg, 'model', MODELS.build, cfg.model)
         for split in splits:
             _try_loader(cfg, f'{split}_dataloader')
         for split in set(splits) & {'val', 'test'}:
-            for key, metric in _items(f'{split}_evaluator', cfg.get(f'{split}_evaluator')):
-                if 'metrics' not in metric:
-                    # COCO's annotations are read when the metric is built.
-                    _build(
-                        cfg, key, METRICS.build, {name: None if name == 'ann_file' else metric[name] for name in metric}
-                    )
+            for key, metric in _metrics(cfg, split):
+                # COCO's annotations are read when the metric is built.
+                settings = {name: None if name == 'ann_file' else value for name, value in metric.items()}
+                _build(cfg, key, METRICS.build, settings)
         if 'train' in splits:
             _try_training(cfg, model)
         if cfg.get('visualizer'):
             # Hooks ask for it. Without a folder it has no backends, which would write files.
             _build(cfg, 'visualizer', VISUALIZERS.build, {'type': 'Visualizer', **cfg.visualizer, 'save_dir': None})
-        hooks = {f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items() if hook}
+        hooks = {
+            f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items() if hook is not None
+        }
         hooks.update(_items('custom_hooks', cfg.get('custom_hooks')))
         for key, hook in hooks.items():
             _build(cfg, key, HOOKS.build, {name: hook[name] for name in hook if name != 'priority'})
@@ -117,6 +117,8 @@ def explain(error: Exception, key: str, settings: Any) -> str:
     if failed is not None:
         key = next((place for place, part in _dicts(key, settings) if part == failed), key)
         name = failed.get('type')
+        if 'type' not in failed:
+            return f"{key} lacks the key 'type'"
         if isinstance(error, KeyError) and isinstance(name, str) and 'is not in the' in str(error):
             if name.rpartition('.')[2] not in registered():
                 return unregistered(key, name)
@@ -153,8 +155,19 @@ def _items(key: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         place = f'{key}.{index}' if several else key
         if isinstance(item, dict):
             yield place, item
-        elif item is not None:
+        elif several or item is not None:
             raise UserError(f'{place} must be a dict, got {item!r}')
+
+
+def _metrics(cfg: Config, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the metrics of a split, whose evaluator is a metric, a list of them, or a dict with ``metrics``."""
+    key, settings = f'{split}_evaluator', cfg[f'{split}_evaluator']
+    if isinstance(settings, dict) and 'metrics' in settings:
+        key, settings = f'{key}.metrics', settings['metrics']
+    for place, metric in _items(key, settings):
+        if 'type' not in metric:
+            raise UserError(f"{place} lacks the key 'type'")
+        yield place, metric
 
 
 def _try_loader(cfg: Config, key: str) -> None:

@@ -6,6 +6,7 @@ import re
 import tempfile
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -36,18 +37,19 @@ def describe_unexpected(error: BaseException, cfg: Config | None = None) -> str:
 
 def _places(error: BaseException, cfg: Config) -> Iterator[str]:
     """Yield the keys of the parts of the config in whose code an error was raised, innermost first."""
-    keys = {
-        section.target: section.key for section in sections(cfg) if section.target and section.key not in _CONTAINERS
-    }
+    keys: dict[Any, list[str]] = {}
+    for section in sections(cfg):
+        if section.target and section.key not in _CONTAINERS:
+            keys.setdefault(section.target, []).append(section.key)
+
+    def place(target: Any) -> str:
+        return f'{" or ".join(keys[target])} ({getattr(target, "__name__", target)})'
+
     for file in reversed(re.findall(r'File "([^"]+)", line', str(error))):
-        yield from (
-            f'{key} ({getattr(target, "__name__", target)})' for target, key in keys.items() if _file_of(target) == file
-        )
+        yield from (place(target) for target in keys if _file_of(target) == file)
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         owner = frame.f_locals.get('self')
-        for base in type(owner).__mro__ if owner is not None else ():
-            if base in keys:
-                yield f'{keys[base]} ({base.__name__})'
+        yield from (place(base) for base in type(owner).__mro__ if owner is not None and base in keys)
 
 
 def _file_of(target: object) -> str | None:
@@ -71,6 +73,10 @@ def record_traceback(error: BaseException) -> str:
 
 def unexpected(error: BaseException, cfg: Config | None = None) -> UserError:
     """Return an error of one line in place of one that no check foresaw, whose traceback is written to a file."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, ValueError) and frame.f_globals.get('__name__', '').startswith('ssd_plugin.'):
+        # Its message names the setting and the remedy.
+        return UserError(next((f'{key}: {error}' for key in _places(error, cfg)), str(error)) if cfg else str(error))
     try:
         where = f'The traceback is in {record_traceback(error)}'
     except OSError as failed:

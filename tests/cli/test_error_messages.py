@@ -1,7 +1,9 @@
+import errno
 import json
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -12,6 +14,8 @@ from mmengine.config import Config
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets import xml_dataset
+from ssd_plugin.datasets.transforms import fused_ssd_augment
+from ssd_plugin.datasets.transforms.fused_ssd_augment import FusedSSDAugment
 from ssd_plugin.errors import UnusableData, UserError
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
@@ -228,12 +232,10 @@ def test_a_damaged_checkpoint_is_named(run_tool, data, tmp_path):
     )
 
 
-def test_a_broken_coco_json_is_named(run_tool, data, tmp_path):
-    checkpoint = tmp_path / 'iter_1.pth'
-    torch.save({}, checkpoint)
+def test_a_broken_coco_json_is_named(run_tool, data, shapes_checkpoint):
     (data / 'instances_test.json').write_text(json.dumps(dict(images=[]))[:-1])
     assert str(data / 'instances_test.json') in message_of(
-        run_tool('test.py', CONFIG, checkpoint, '--cfg-options', f'data_root={data}')
+        run_tool('test.py', CONFIG, shapes_checkpoint, '--cfg-options', f'data_root={data}')
     )
 
 
@@ -301,3 +303,81 @@ def test_a_lost_rank_is_an_error_with_a_remedy(text, monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '1')
     with pytest.raises(RuntimeError, match='monitoredBarrier|pair.cc|aborted'), explained(cfg):
         raise RuntimeError(text)
+
+
+def test_an_error_that_no_check_foresaw_is_one_line_whose_traceback_is_in_a_file(capsys):
+    def main():
+        raise KeyError('surprise')
+
+    with pytest.raises(SystemExit) as ended:
+        exit_on_user_error(main)
+    line = capsys.readouterr().err
+    path = re.fullmatch(r'error: KeyError: surprise. The traceback is in (.*)\n', line).group(1)
+    text = Path(path).read_text()
+    Path(path).unlink()
+    assert ended.value.code == 1 and text.startswith('Traceback') and "KeyError: 'surprise'" in text
+
+
+def test_in_a_tool_the_part_of_the_config_that_failed_is_named(data, monkeypatch):
+    def fail(self, results):
+        raise KeyError('surprise')
+
+    monkeypatch.setattr(FusedSSDAugment, 'transform', fail)
+    cfg = read_config(CONFIG, dict(data_root=str(data)))
+    keys = 'train_dataloader.dataset.pipeline.2 or train_dataloader.dataset.augment'
+    part = rf'{keys} \(FusedSSDAugment\): KeyError: surprise'
+    with pytest.raises(UserError, match=f'^{part}. The traceback is in ') as raised, explained(cfg, in_tool=True):
+        DATASETS.build(cfg.train_dataloader.dataset)[0]
+    Path(str(raised.value).split()[-1]).unlink()
+    # The message of an error in a worker is the traceback there.
+    text = f'Caught KeyError.\nOriginal Traceback:\n  File "{fused_ssd_augment.__file__}", line 9\nKeyError: surprise\n'
+    with pytest.raises(UserError, match=f'^{part}') as raised, explained(cfg, in_tool=True):
+        raise KeyError(text)
+    Path(str(raised.value).split()[-1]).unlink()
+
+
+def test_a_full_disk_is_one_line(capsys):
+    def main():
+        raise OSError(errno.ENOSPC, 'No space left on device', 'run/iter_9.pth')
+
+    with pytest.raises(SystemExit):
+        exit_on_user_error(main)
+    assert capsys.readouterr().err == 'error: run/iter_9.pth: No space left on device\n'
+
+
+@pytest.mark.parametrize(
+    'name, content, problem',
+    [
+        ('photo.py', b'\xff\xd8\xff\xe0', 'cannot be read: '),
+        ('notes.txt', b'hello', 'cannot be read: '),
+        ('raises.py', b'1 / 0', 'cannot be read: ZeroDivisionError: division by zero'),
+        ('empty.py', b'', 'has no model'),
+        ('folder.py', None, 'cannot be read: '),
+    ],
+)
+def test_what_is_no_config_is_an_error_that_names_it(name, content, problem, run_tool, tmp_path):
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    message = message_of(run_tool('train.py', path))
+    assert str(path) in message and problem in message
+
+
+def test_a_missing_config_names_similar_ones(run_tool, tmp_path):
+    (tmp_path / 'my_cells.py').write_text('')
+    assert 'did you mean my_cells.py?' in message_of(run_tool('train.py', 'my_cell.py'))
+    assert 'ssd_plugin::bccd/ssd_depthwise_bccd.py' in message_of(run_tool('train.py', 'ssd_depthwise_bcd.py'))
+    assert 'ssd300_voc.py' in message_of(run_tool('train.py', 'ssd_plugin::ssd300_vok.py'))
+
+
+@pytest.mark.parametrize(
+    'folder, reason',
+    [('/proc/foo', 'No such file or directory'), ('file', 'it is a file'), ('file/run', 'Not a direc')],
+)
+def test_a_work_dir_that_cannot_be_written_to_is_named_before_anything_is_built(
+    folder, reason, run_tool, data, tmp_path
+):
+    (tmp_path / 'file').write_text('')
+    result = run_tool('train.py', CONFIG, '--work-dir', folder, '--cfg-options', f'data_root={data}', *QUICK)
+    message = message_of(result)
+    assert f'nothing can be written to the folder {folder} (work_dir): {reason}' in message
+    assert 'mmengine' not in result.stdout and {path.name for path in tmp_path.iterdir()} == {'data', 'file'}

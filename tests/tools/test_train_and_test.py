@@ -202,6 +202,8 @@ def test_detect_names_a_pattern_without_images(trained, run_tool, tmp_path):
     [
         (('--suppress', 'heart'), "error: suppress names 'heart', but the classes of the model are: circle, square, "),
         (('--min-score', '1.5'), 'error: min_score must be in 0..1, got 1.5'),
+        (('--min-score', '7'), 'error: min_score must be in 0..1, got 7; 7% is 0.07'),
+        (('--top-k', '-3'), 'error: top_k must be 1 or more, got -3; without it'),
         (('--max-overlap', '-0.5'), 'error: max_overlap must be in 0..1, got -0.5'),
         (('--top-k', '0'), 'error: top_k must be 1 or more, got 0'),
         (('--draw-score', '30'), 'error: draw_score must be in 0..1, got 30'),

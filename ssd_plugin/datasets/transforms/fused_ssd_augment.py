@@ -109,6 +109,8 @@ class FusedSSDAugment(BaseTransform):
             raise ValueError(
                 f'interpolation must be one or several of {", ".join(INTERPOLATIONS)}, got {interpolation!r}'
             )
+        if len(fill) != 3 or not all(0 <= level <= 255 for level in fill):
+            raise ValueError(f'fill must be three levels of 0..255, got {fill!r}')
         if len(constraints) == 0:
             raise ValueError('constraints must not be empty; use (None, ) for no crop')
         directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
