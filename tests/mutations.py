@@ -96,10 +96,12 @@ def mutated(cfg: Config, source: random.Random) -> tuple[str, Config]:
         parent[other] = parent.pop(name)
         text = f'{key} as {other}'
     else:
-        numbers = (0, -1, -value, value * 10, value / 10, value * 1000, 0.5, math.nan) if kind == 'number' else ()
-        # Booleans count as numbers, and a number in place of another one is no other type.
-        others = [other for other in OTHER_TYPES if type(other) is not type(value)]
-        parent[name] = source.choice(numbers or others)
+        if kind == 'number':
+            choices = (0, -1, -value, value * 10, value / 10, value * 1000, 0.5, math.nan)
+            others = [other for other in choices if other != value]
+        else:
+            others = [other for other in OTHER_TYPES if type(other) is not type(value)]
+        parent[name] = source.choice(others)
         text = f'{key}={parent[name]!r}, was {value!r}'
     loop = settings.get('train_cfg')
     if isinstance(loop, dict) and type(loop.get('max_iters')) in (int, float) and loop['max_iters'] > 1:

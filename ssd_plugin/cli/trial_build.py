@@ -216,11 +216,14 @@ def _try_training(cfg: Config, model: nn.Module) -> None:
     wrapper = _build(cfg, 'optim_wrapper', lambda given: build_optim_wrapper(model, given), settings)
     if not isinstance(wrapper, OptimWrapper):
         return
+    iterations = cfg.train_cfg.get('max_iters')
     for key, scheduler in _items('param_scheduler', cfg.get('param_scheduler')):
         if 'type' not in scheduler:
             raise UserError(f"{key} lacks the key 'type'")
         given = dict(optimizer=wrapper, epoch_length=_LENGTH)
-        _build(cfg, key, PARAM_SCHEDULERS.build, {'end': _LENGTH, **scheduler}, default_args=given)
+        # As Runner does, which knows the number of epochs only when it has read the data.
+        end = dict(end=_LENGTH if scheduler.get('by_epoch', True) or iterations is None else iterations)
+        _build(cfg, key, PARAM_SCHEDULERS.build, {**end, **scheduler}, default_args=given)
 
 
 def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]) -> None:

@@ -332,7 +332,7 @@ def test_in_a_tool_the_part_of_the_config_that_failed_is_named(data, monkeypatch
     # The message of an error in a worker is the traceback there.
     text = f'Caught KeyError.\nOriginal Traceback:\n  File "{fused_ssd_augment.__file__}", line 9\nKeyError: surprise\n'
     with pytest.raises(UserError, match=f'^{part}') as raised, explained(cfg, in_tool=True):
-        raise KeyError(text)
+        raise RuntimeError(text)
     Path(str(raised.value).split()[-1]).unlink()
 
 
