@@ -192,6 +192,19 @@ custom_hooks = [*_base_.custom_hooks, dict(type='MosaicSwitchHook', share=0.5)]
         assert_same(state_of(folder), state_of(tmp_path / 'whole'))
 
 
+def test_resuming_a_complete_run_says_so_and_beyond_its_end_is_an_error(start, uninterrupted, tmp_path):
+    folder = shutil.copytree(uninterrupted[0], tmp_path / 'run')
+    text = start(folder, '--resume').finish().text()
+    assert f'There is nothing left to train: the checkpoint was saved after the last of {ITERATIONS} iter' in text
+    run = start(folder, '--resume', train_cfg__max_iters=8, param_scheduler__1__end=8)
+    assert run.end() == 1
+    last = run.text().strip().splitlines()[-1]
+    assert last.startswith(
+        f'error: there is nothing to train: the checkpoint was saved after iteration {ITERATIONS}, and training ends '
+        'at 8. '
+    )
+
+
 def test_a_resumed_run_reads_no_weights_to_start_from(start, uninterrupted, tmp_path):
     folder = shutil.copytree(uninterrupted[0], tmp_path / 'run')
     (folder / 'last_checkpoint').write_text(str(folder / 'iter_10.pth'))

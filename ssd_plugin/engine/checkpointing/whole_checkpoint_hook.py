@@ -46,9 +46,18 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
         """Choose the folder, lock it, and remove unfinished files that a killed process has left there.
 
         Raises:
-            UserError: Another process trains in the work directory.
+            UserError: Another process trains in the work directory, or the checkpoint is beyond the last iteration.
         """
         super().before_train(runner)
+        if runner.iter > runner.max_iters:
+            raise UserError(
+                f'there is nothing to train: the checkpoint was saved after iteration {runner.iter}, and training ends '
+                f'at {runner.max_iters}. Give a larger number (--max-iters or train_cfg), or another --work-dir'
+            )
+        if 0 < runner.iter == runner.max_iters:
+            runner.logger.warning(
+                f'There is nothing left to train: the checkpoint was saved after the last of {runner.iter} iterations'
+            )
         if self.save_best:
             # Only the file names count, since the folder may have been moved or copied.
             best = self._best_paths()
