@@ -49,6 +49,22 @@ def test_layers_that_do_not_exist_are_refused(options):
         MODELS.build(dict(type='DepthwiseBackbone', **options))
 
 
+@pytest.mark.parametrize(
+    'options, layers',
+    [
+        (dict(type='DepthwiseBackbone'), 13),
+        (dict(type='TorchvisionMobileNet', arch='mobilenet_v2', out_indices=(14, 18)), 19),
+        (dict(type='SSDVGG16'), 5),
+    ],
+)
+def test_a_number_of_frozen_layers_that_is_none_is_refused(options, layers):
+    for number in (-2, layers + 1):
+        with pytest.raises(ValueError, match=rf'frozen_stages must be -1, 0 or in 1\.\.{layers}, got {number}'):
+            MODELS.build(dict(options, frozen_stages=number))
+    for number in (-1, 0, layers):
+        MODELS.build(dict(options, frozen_stages=number)).train()
+
+
 @pytest.fixture(scope='module')
 def vgg16_state():
     """Return the parameters of torchvision's VGG-16; the large ones count up, which shows which rows are kept."""

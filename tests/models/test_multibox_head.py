@@ -55,6 +55,13 @@ def build_head(**options):
     return head
 
 
+def test_feature_maps_may_come_from_a_generator():
+    feats = [torch.randn(2, 8, 4, 4), torch.randn(2, 8, 2, 2)]
+    head = build_head()
+    for found, expected in zip(head(feat for feat in feats), head(feats)):
+        assert len(found) == 2 and all(torch.equal(a, b) for a, b in zip(found, expected))
+
+
 def their_head(prior_generator, bbox_coder):
     """MMDetection's SSDHead around given parts."""
     head = MODELS.build(

@@ -15,14 +15,14 @@ class FeaturesBackbone(BaseModule):
         init_cfg: Initialization.
 
     Raises:
-        ValueError: There are fewer layers than ``frozen_stages``.
+        ValueError: ``frozen_stages`` is less than -1, or there are fewer layers.
     """
 
     def __init__(
         self, features: nn.Sequential, frozen_stages: int, norm_eval: bool, init_cfg: dict | list[dict] | None
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if frozen_stages > len(features):
+        if not -1 <= frozen_stages <= len(features):
             raise ValueError(f'frozen_stages must be -1, 0 or in 1..{len(features)}, got {frozen_stages}')
         self.features = features
         self.frozen_stages = frozen_stages

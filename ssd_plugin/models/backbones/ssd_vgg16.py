@@ -85,9 +85,15 @@ class SSDVGG16(SSDVGG):
 
     Args:
         init_cfg: ``dict(type='DecimatedVGG16Init', checkpoint=...)`` for ImageNet weights, ``None`` for random ones.
-        frozen_stages: Number of stages of VGG, counted from the first, that are frozen; -1 for none.
+        frozen_stages: Number of stages of VGG, counted from the first, that are frozen; -1 or 0 for none.
+
+    Raises:
+        ValueError: There is no such number of stages.
     """
 
     def __init__(self, init_cfg: dict | list[dict] | None = None, frozen_stages: int = -1) -> None:
         super().__init__(depth=16, init_cfg=init_cfg)
+        stages = len(self.range_sub_modules)
+        if not -1 <= frozen_stages <= stages:
+            raise ValueError(f'frozen_stages must be -1, 0 or in 1..{stages}, got {frozen_stages}')
         self.frozen_stages = frozen_stages

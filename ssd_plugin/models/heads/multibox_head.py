@@ -1,6 +1,6 @@
 """Head of SSD: class scores and box offsets for every prior, loss, and detections."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -151,7 +151,7 @@ class MultiBoxHead(BaseDenseHead):
                 *_, bias = layers.parameters()
                 nn.init.constant_(bias, bias_init_with_prob(0.01))
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, feats: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return the raw outputs of each level.
 
         Args:
@@ -161,6 +161,8 @@ class MultiBoxHead(BaseDenseHead):
             Class logits ``(B, A * K, H, W)`` and offsets ``(B, A * 4, H, W)`` per level, A the priors of a cell and K
             the outputs of a prior (the C classes, the background unless ``use_sigmoid``, and the unused ones).
         """
+        # An iterator would be exhausted after the classes.
+        feats = tuple(feats)
         return (
             [conv(feat) for conv, feat in zip(self.cls_convs, feats)],
             [conv(feat) for conv, feat in zip(self.reg_convs, feats)],
