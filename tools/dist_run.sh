@@ -9,6 +9,16 @@ if [ $# -lt 2 ]; then
     echo "usage: bash $0 TOOL GPUS [arguments of the tool]" >&2
     exit 2
 fi
+case "$2" in
+'' | 0 | *[!0-9]*)
+    echo "error: the number of GPUs must be an integer of 1 or more, got '$2'" >&2
+    exit 2
+    ;;
+esac
+if [ "${NODE_RANK:-0}" = 0 ] && (exec 3<>"/dev/tcp/127.0.0.1/${PORT:-29500}") 2>/dev/null; then
+    echo "error: the port ${PORT:-29500} is in use, by another training perhaps; choose another one with PORT=29501" >&2
+    exit 2
+fi
 TOOLS=$(dirname "${BASH_SOURCE[0]}")
 exec "${PYTHON:-python}" "$TOOLS/dist_run.py" \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" \

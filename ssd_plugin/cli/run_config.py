@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmdet.datasets.transforms import PackDetInputs
 from mmengine.config import Config
 
 from ssd_plugin.compat import resolve_config_path
-from ssd_plugin.configs import SPLITS, drop_pretrained, read_config
+from ssd_plugin.configs import SPLITS, drop_pretrained, pipeline_steps, read_config
 from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumable, why_not_resumable
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint, check_folder, is_local
@@ -17,6 +18,7 @@ from ssd_plugin.files import check_checkpoint, check_folder, is_local
 from .config_check import check_config, check_shape
 from .config_keys import check_sections, check_variables
 from .data_paths import check_data_paths
+from .signatures import settings_of
 
 
 def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
@@ -44,10 +46,29 @@ def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
     if not args.new_keys:
         check_variables(cfg, args.config)
     check_sections(cfg)
+    pack_ground_truth(cfg, splits)
     check_data_paths(cfg, splits)
     check_config(cfg, splits)
     check_folder(Path(cfg.work_dir), 'work_dir')
     return cfg
+
+
+def pack_ground_truth(cfg: Config, splits: Sequence[str]) -> None:
+    """Let ``CocoMetric`` evaluate any dataset: without an ``ann_file`` it reads the objects from the packed samples.
+
+    Args:
+        cfg: Config to change: the steps that pack samples for such a metric keep the key ``instances``.
+        splits: Some of ``'train'``, ``'val'`` and ``'test'``.
+    """
+    for split in splits:
+        evaluator = cfg.get(f'{split}_evaluator') or []
+        metrics = evaluator if isinstance(evaluator, list) else [evaluator]
+        if not any(metric.get('type') == 'CocoMetric' and not metric.get('ann_file') for metric in metrics):
+            continue
+        for step in pipeline_steps(cfg[f'{split}_dataloader'].dataset):
+            if isinstance(step.transform, dict) and step.transform.get('type') == 'PackDetInputs':
+                keys = step.transform.get('meta_keys', settings_of(PackDetInputs).parameters['meta_keys'].default)
+                step.transform['meta_keys'] = (*keys, *({'instances'} - set(keys)))
 
 
 def resume_from(cfg: Config, checkpoint: str) -> list[str]:

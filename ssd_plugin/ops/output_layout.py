@@ -45,7 +45,7 @@ class OutputLayout:
         if len(set(self.unused)) != len(self.unused) or not valid:
             raise ValueError(
                 f'unused_outputs must be different outputs of 0..{self.num_outputs - 1} and not the background '
-                f'({self.background_output}), got {self.unused}'
+                f'({self.background_output}), got {self.unused}; with classes of your own, set unused_outputs=()'
             )
 
     @classmethod

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -469,3 +470,40 @@ def test_recipes_train_evaluate_and_resume(name, where, metric, shapes, run_tool
 def test_scripts_without_arguments_show_their_usage(tool, run_tool):
     result = run_tool(tool)
     assert result.returncode == 2 and 'usage:' in result.stderr
+
+
+def test_both_metrics_evaluate_a_dataset_without_a_json_file(shapes_checkpoint, shapes, run_tool, tmp_path):
+    config = tmp_path / 'both.py'
+    config.write_text(
+        f"_base_ = '{CONFIG}'\ntest_dataloader = _base_.val_dataloader\n"
+        "test_evaluator = [_base_.val_evaluator, dict(type='CocoMetric', metric='bbox')]\n"
+    )
+    found = []
+    for path in (config, CONFIG):
+        text = output(run_tool('test.py', path, shapes_checkpoint, *options(shapes)))
+        found.append(re.search(r'coco/bbox_mAP: .*?pascal_voc/AP50: \S+|pascal_voc/mAP: .*', text).group())
+    scores = [dict(re.findall(r'(\S+bbox_mAP_50|\S+AP50): (\S+)', text)) for text in found]
+    assert scores[0] == scores[1] and set(scores[0]) == {'coco/bbox_mAP_50', 'pascal_voc/AP50'}
+
+
+@pytest.mark.parametrize('number', ['zwei', '0', ''])
+def test_a_number_of_gpus_that_is_none_is_one_line(number, run_tool):
+    result = run_tool('dist_train.sh', CONFIG, number)
+    assert result.returncode == 2
+    assert result.stderr == f"error: the number of GPUs must be an integer of 1 or more, got '{number}'\n"
+
+
+def test_a_port_that_is_in_use_is_one_line(run_tool):
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        result = run_tool('dist_train.sh', CONFIG, '2', PORT=port)
+    assert result.returncode == 2 and result.stderr.startswith(f'error: the port {port} is in use')
+    assert result.stderr.count('\n') == 1 and 'PORT=' in result.stderr
+
+
+def test_a_video_is_refused_with_a_way_to_detect_in_it(shapes_checkpoint, run_tool, tmp_path):
+    (tmp_path / 'clip.mp4').write_bytes(b'video')
+    result = run_tool('detect.py', 'clip.mp4', '--config', CONFIG, '--checkpoint', shapes_checkpoint)
+    assert result.returncode == 1 and 'error: clip.mp4 is a video, not an image. Extract its frames' in result.stderr
