@@ -8,7 +8,6 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, TestLoop, ValLoop
-from mmengine.visualization import Visualizer
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
@@ -112,11 +111,11 @@ def sections(cfg: Config) -> Iterator[Section]:
     yield from _inside('param_scheduler', cfg.get('param_scheduler'), known)
     for name in ('default_hooks', 'custom_hooks'):
         yield from _inside(name, cfg.get(name), known, 'priority')
-    for name, default in (('visualizer', Visualizer), ('log_processor', LogProcessor)):
-        settings = cfg.get(name)
-        if isinstance(settings, dict) and 'type' not in settings:
-            yield Section(name, settings, default)
-        yield from _inside(name, settings, known)
+    processor = cfg.get('log_processor')
+    if isinstance(processor, dict) and 'type' not in processor:
+        yield Section('log_processor', processor, LogProcessor)
+    yield from _inside('log_processor', processor, known)
+    yield from _inside('visualizer', cfg.get('visualizer'), known)
 
 
 def _loader(cfg: Config, key: str, known: dict[str, Any]) -> Iterator[Section]:

@@ -64,7 +64,7 @@ def try_building(cfg: Config, splits: Sequence[str]) -> None:
             _try_training(cfg, model)
         if cfg.get('visualizer'):
             # Hooks ask for it. Without a folder it has no backends, which would write files.
-            _build(cfg, 'visualizer', VISUALIZERS.build, {'type': 'Visualizer', **cfg.visualizer, 'save_dir': None})
+            _build(cfg, 'visualizer', VISUALIZERS.build, {**cfg.visualizer, 'save_dir': None})
         hooks = {
             f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items() if hook is not None
         }
@@ -251,7 +251,7 @@ def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]
         sizes = [tuple(feature.shape[-2:]) for feature in maps]
         try:
             model.bbox_head.prior_generator.grid_priors(sizes, device='cpu')
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise UserError(f'{key} is {(width, height)}: {first_line(error)}') from error
 
 

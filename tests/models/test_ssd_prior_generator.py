@@ -255,3 +255,19 @@ def test_base_anchors_are_those_of_the_first_cell_and_equal_mmdetections():
     for found, expected in zip(ours.base_anchors, theirs.base_anchors):
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'option, message',
+    [
+        (dict(strides=[8, 0]), 'strides must be positive'),
+        (dict(strides=[8, -16]), 'strides must be positive'),
+        (dict(input_size=(320, 0)), 'input_size must be positive'),
+        (dict(sizes=[(20,), (-40,)]), 'the priors of level 1 must have positive sides'),
+        (dict(aspect_ratios=[[2], [float('nan')]]), 'the priors of level 1 must have positive sides'),
+    ],
+)
+def test_lengths_that_are_not_positive_are_refused(option, message):
+    settings = dict(input_size=(320, 240), strides=[8, 16], aspect_ratios=[[2], [2]], sizes=[(20,), (40,)])
+    with pytest.raises(ValueError, match=message):
+        TASK_UTILS.build({'type': 'SSDPriorGenerator', **settings, **option})

@@ -1,3 +1,6 @@
+import resource
+import runpy
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +9,7 @@ from mmdet.registry import DATASETS
 
 from ssd_plugin.analysis.sample_sheets import HEIGHT, TITLE, contact_sheet, stages
 from ssd_plugin.configs import read_config
+from tests.support import ROOT
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
@@ -89,3 +93,19 @@ def test_tool_writes_a_figure(run_tool, shapes, tmp_path):
     ):
         refused = run_tool('browse_dataset.py', CONFIG, *arguments, '--cfg-options', f'data_root={shapes}')
         assert refused.returncode > 0 and message in refused.stderr and 'Traceback' not in refused.stderr
+
+
+def test_a_sheet_that_cannot_be_written_is_one_line_and_leaves_nothing(shapes, tmp_path, monkeypatch, capsys):
+    """A limit of the size of files stands for a full disk, in which the check of the folder finds no room either."""
+    options = ['--number', '2', '--cfg-options', f'data_root={shapes}']
+    monkeypatch.setattr('sys.argv', ['browse_dataset.py', CONFIG, '--out', str(tmp_path / 'sheet.png'), *options])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(SystemExit):
+            runpy.run_path(str(ROOT / 'tools/browse_dataset.py'), run_name='__main__')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    error = capsys.readouterr().err
+    assert error == f'error: nothing can be written to the folder {tmp_path} ({tmp_path}/sheet.png): File too large\n'
+    assert list(tmp_path.iterdir()) == []

@@ -108,7 +108,18 @@ class SSDPriorGenerator:
             torch.tensor(shapes, dtype=torch.float64)[order_indices(level_order, len(shapes), has_extra)]
             for (shapes, has_extra), level_order in zip(cells, orders)
         ]
+        self._check_lengths()
         self._grids: dict[tuple[torch.dtype, str], list[Tensor]] = {}
+
+    def _check_lengths(self) -> None:
+        """Check that input, strides and priors have positive, finite sides."""
+        strides = [side for stride in self.strides for side in stride]
+        for name, lengths in (('input_size', self.input_size), ('strides', strides)):
+            if not all(0 < length < math.inf for length in lengths):
+                raise ValueError(f'{name} must be positive, got {getattr(self, name)}')
+        for level, shapes in enumerate(self.shapes):
+            if not (torch.isfinite(shapes) & (shapes > 0)).all():
+                raise ValueError(f'the priors of level {level} must have positive sides, got {shapes.tolist()}')
 
     def _scale_unit(self, scale_to: str) -> tuple[float, float]:
         """Return the (width, height) in pixels that a scale of 1 stands for."""
