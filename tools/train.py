@@ -105,8 +105,8 @@ def train(args: argparse.Namespace, cfg: Config) -> int:
         if is_first_rank():
             print(scaled, flush=True)
     notes = [] if args.resume is None else resume_from(cfg, args.resume)
-    check_checkpoint(cfg.load_from, '--resume' if args.resume else 'load_from')
-    with explained(cfg, cfg.load_from, in_tool=True):
+    check_checkpoint(cfg.get('load_from'), '--resume' if args.resume else 'load_from')
+    with explained(cfg, cfg.get('load_from'), in_tool=True):
         if cfg.get('load_from'):
             notes += notes_for_training(cfg, cfg.load_from)
         runner = build_runner(cfg)

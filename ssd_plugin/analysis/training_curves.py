@@ -6,7 +6,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import write_atomically
 
 Record = dict[str, float]
 
@@ -51,7 +50,7 @@ def plot_curves(records: list[Record], path: Path) -> None:
         axis.grid(alpha=0.3)
         if axis.get_legend_handles_labels()[0]:
             axis.legend()
-    write_atomically(path, lambda file: figure.savefig(file, format=path.suffix[1:] or 'png', dpi=100))
+    figure.savefig(path, dpi=100)
 
 
 def _series(records: list[Record], name: str) -> tuple[list[float], list[float]]:

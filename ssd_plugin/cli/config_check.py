@@ -13,6 +13,8 @@ from .config_sections import registered
 from .trial_build import try_building
 
 _TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
+# Sections that Runner reads without asking whether they are there.
+_OPTIONAL: dict[str, tuple[type, ...]] = {'env_cfg': (), 'randomness': ()}
 _LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 
 
@@ -44,8 +46,9 @@ def check_shape(cfg: Config, splits: Sequence[str]) -> None:
             if not isinstance(loader.get(part), dict) or 'type' not in loader[part]:
                 raise UserError(f'{split}_dataloader.{part} must be a dict with a type, got {loader.get(part)!r}')
         for part in ('collate_fn', 'worker_init_fn', 'batch_sampler') if loader else ():
-            if isinstance(loader.get(part), dict) and not loader[part].get('type'):
-                raise UserError(f"{split}_dataloader.{part} lacks the key 'type'")
+            given = loader.get(part)
+            if given is not None and not callable(given) and not (isinstance(given, dict) and given.get('type')):
+                raise UserError(f'{split}_dataloader.{part} must be a dict with a type, got {given!r}')
     if cfg.get('default_scope') is None and '.' not in str(cfg.model.get('type')):
         raise UserError("the config has no default_scope; set default_scope='mmdet', whose registries know its types")
     hooks = cfg.get('default_hooks') or {}
@@ -57,7 +60,7 @@ def check_shape(cfg: Config, splits: Sequence[str]) -> None:
     if not isinstance(cfg.get('custom_hooks') or [], list):
         raise UserError(f'custom_hooks must be a list of dicts, got {cfg.custom_hooks!r}')
     for name in ('env_cfg', 'visualizer', 'log_processor', 'randomness', 'auto_scale_lr'):
-        if not isinstance(cfg.get(name) or {}, dict):
+        if name in cfg and not isinstance(cfg[name], (dict, *_OPTIONAL.get(name, (type(None),)))):
             raise UserError(f'{name} must be a dict, got {cfg[name]!r}')
     if cfg.get('log_level', 'INFO') not in _LEVELS:
         raise UserError(f'log_level must be one of {", ".join(_LEVELS)}, got {cfg.log_level!r}')

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from ssd_plugin.compat import resolve_config_path
 from ssd_plugin.configs import RUNNER_KEYS, dotted_settings
@@ -52,9 +53,14 @@ def check_sections(cfg: Config, thorough: bool = False) -> None:
     Raises:
         UserError: One has not; the message names the key, and the nearest name.
     """
+    for name, parameter in settings_of(Runner).parameters.items():
+        if name in cfg and not accepts(parameter, cfg[name], strict=False):
+            raise UserError(f'{name} must be {wanted(parameter)}, got {cfg[name]!r}')
     for section in sections(cfg):
         ours = getattr(section.target, '__module__', '').startswith(OURS)
-        _check_section(section, names=thorough or ours or not section.key.startswith('model'))
+        # Albumentations' transforms are no transforms of MMDetection.
+        foreign = section.key.startswith('model') or '.transforms.' in section.key
+        _check_section(section, names=thorough or ours or not foreign)
 
 
 def _check_section(section: Section, names: bool) -> None:

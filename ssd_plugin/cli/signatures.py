@@ -78,7 +78,12 @@ def accepts(parameter: inspect.Parameter, value: Any, strict: bool) -> bool:
     if strict:
         return False
     number = (0, 0.5)
-    unlike: dict[type, tuple[Any, ...]] = {str: number, dict: number, list: ({},), tuple: ({},)}
+    unlike: dict[type, tuple[Any, ...]] = {
+        str: (*number, {}, []),
+        dict: (*number, ''),
+        list: ({}, ''),
+        tuple: ({}, ''),
+    }
     unlike |= dict.fromkeys((float, int, bool), ('', {}))
     others = unlike.get(type(value), ())
     if isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):

@@ -88,6 +88,9 @@ def test_a_config_without_a_mistake_passes_and_leaves_nothing_behind(load, tmp_p
         ('custom_hooks.2.intervall=1', "custom_hooks.2 has no key 'intervall' .*did you mean interval?"),
         ('val_evaluator.metric=AP', "val_evaluator: metric should be one of 'recall', 'mAP'"),
         ('env_cfg.mp_cfg.mp_start_method=frok', "mp_start_method must be Literal.'fork', .*got 'frok'"),
+        ('load_from=3', r'load_from must be Optional\[str\].*, got 3|load_from must be str . None, got 3'),
+        ('train_dataloader.collate_fn=stack', "collate_fn must be a dict with a type, got 'stack'"),
+        ('train_dataloader.dataset.data_prefix=images', "train_dataloader.dataset.data_prefix must be .*got 'images'"),
         ('log_level=LOUD', "log_level must be one of .*got 'LOUD'"),
     ],
 )
