@@ -235,7 +235,8 @@ def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]
     network = model.to('meta').eval()
     wanted = tuple(cfg.model.bbox_head.in_channels)
     for key, (width, height) in _input_sizes(cfg, splits):
-        images = torch.zeros(1, 3, height, width, device='meta')
+        dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
+        images = torch.zeros(1, 3, height, width, dtype=dtype, device='meta')
         where = f'at an input of {width}x{height} ({key})'
         maps = _run(network.backbone, images, f'model.backbone {where}')
         if network.with_neck:

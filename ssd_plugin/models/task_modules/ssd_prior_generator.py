@@ -108,18 +108,25 @@ class SSDPriorGenerator:
             torch.tensor(shapes, dtype=torch.float64)[order_indices(level_order, len(shapes), has_extra)]
             for (shapes, has_extra), level_order in zip(cells, orders)
         ]
-        self._check_lengths()
+        self._check_lengths([shapes for shapes, _ in cells])
         self._grids: dict[tuple[torch.dtype, str], list[Tensor]] = {}
 
-    def _check_lengths(self) -> None:
-        """Check that input, strides and priors have positive, finite sides."""
+    def _check_lengths(self, cells: Sequence[Sequence[tuple[float, float]]]) -> None:
+        """Check that input, strides and priors have positive, finite sides.
+
+        Args:
+            cells: Per level, widths and heights of the priors of a cell.
+
+        Raises:
+            ValueError: They do not; the message names which.
+        """
         strides = [side for stride in self.strides for side in stride]
         for name, lengths in (('input_size', self.input_size), ('strides', strides)):
             if not all(0 < length < math.inf for length in lengths):
                 raise ValueError(f'{name} must be positive, got {getattr(self, name)}')
-        for level, shapes in enumerate(self.shapes):
-            if not (torch.isfinite(shapes) & (shapes > 0)).all():
-                raise ValueError(f'the priors of level {level} must have positive sides, got {shapes.tolist()}')
+        for level, shapes in enumerate(cells):
+            if not all(0 < side < math.inf for shape in shapes for side in shape):
+                raise ValueError(f'the priors of level {level} must have positive sides, got {list(shapes)}')
 
     def _scale_unit(self, scale_to: str) -> tuple[float, float]:
         """Return the (width, height) in pixels that a scale of 1 stands for."""

@@ -147,6 +147,7 @@ def test_a_copied_run_neither_reads_nor_deletes_the_best_of_the_original(tmp_pat
     runner = Runner(tmp_path / 'run', save_best='mAP', rule='greater')
     runner.train(1)
     runner.hook.after_val_epoch(runner, dict(mAP=0.1))
+    runner.hook.on_exit(runner)
     shutil.copytree(tmp_path / 'run', tmp_path / 'copy')
     other = Runner(tmp_path / 'copy', save_best='mAP', rule='greater')
     other.message_hub.load_state_dict(runner.message_hub.state_dict())
