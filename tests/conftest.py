@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from mmengine.registry import init_default_scope
 from ssd_plugin.apis import load
 from ssd_plugin.prepare.drawn_shapes import CLASSES, draw_dataset
 from tests.support import config, run_tool_in, tool_server
+
+# A shell starts background jobs with SIGINT ignored, which the programs that tests interrupt would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
