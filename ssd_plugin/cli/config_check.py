@@ -9,7 +9,7 @@ from ssd_plugin.configs import SPLITS, datasets_of_splits
 from ssd_plugin.datasets.annotations.coco_categories import category_names
 from ssd_plugin.errors import UserError, nearest
 
-from .config_sections import registered
+from .config_sections import own_classes
 from .trial_build import try_building
 
 _TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -104,8 +104,7 @@ def check_classes(cfg: Config, splits: Sequence[str]) -> None:
         if not isinstance(classes, (str, list, tuple, type(None))):
             raise UserError(f'{key}.metainfo.classes must be a tuple of names, got {classes!r}')
         if classes is None:
-            target = registered().get(str(dataset.get('type')).rpartition('.')[2])
-            classes = getattr(target, 'METAINFO', {}).get('classes')
+            classes = own_classes(dataset)
         elif isinstance(classes, (list, tuple)):
             _check_categories(key, dataset, classes)
         if isinstance(classes, (list, tuple)):

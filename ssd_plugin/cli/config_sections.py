@@ -191,3 +191,9 @@ def _target(name: Any, known: dict[str, Any]) -> Any:
     if not isinstance(name, str):
         return name if callable(name) else None
     return known.get(name.rpartition('.')[2])
+
+
+def own_classes(dataset: dict[str, Any]) -> Any:
+    """Return the class names that the type of a dataset has without ``metainfo``; ``None`` if it has none."""
+    target = registered().get(str(dataset.get('type')).rpartition('.')[2])
+    return getattr(target, 'METAINFO', {}).get('classes')

@@ -14,7 +14,7 @@ from torch import Tensor
 from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.errors import UserError
 
-from .config_sections import registered
+from .config_sections import own_classes
 
 # Fraction of the model's tensors below which a checkpoint is taken for one of another model.
 LITTLE = 0.2
@@ -217,8 +217,7 @@ def _other_classes(cfg: Config, meta: Mapping[str, Any], splits: Sequence[str]) 
     for key, dataset in datasets_of_splits(cfg, splits):
         classes = (dataset.get('metainfo') or {}).get('classes')
         if classes is None:
-            target = registered().get(str(dataset.get('type')).rpartition('.')[2])
-            classes = getattr(target, 'METAINFO', {}).get('classes')
+            classes = own_classes(dataset)
         if isinstance(classes, (list, tuple)) and isinstance(trained, (list, tuple)) and list(classes) != list(trained):
             differing = [f'{a} was {b}' for a, b in zip(classes, trained) if a != b]
             text = ', '.join(differing[:LISTED]) or f'{len(trained)} were trained, {len(classes)} are configured'

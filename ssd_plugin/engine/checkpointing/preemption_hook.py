@@ -16,6 +16,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from ssd_plugin.compat import accumulation_steps, save_checkpoint_now
 
 from .stop_signals import StopSignals
+from .whole_checkpoint_hook import checkpoint_hook
 
 # EX_TEMPFAIL of sysexits.h: a temporary failure, to be tried again.
 PREEMPTED_STATUS = 75
@@ -80,7 +81,7 @@ class PreemptionHook(Hook):
         iteration = runner.iter + 1
         if iteration % accumulation_steps(runner.optim_wrapper) or not self._any_signal(iteration):
             return
-        hook = _checkpoint_hook(runner)
+        hook = checkpoint_hook(runner)
         if not _is_saved(hook, iteration):
             save_checkpoint_now(hook, runner)
         self._announce(runner, iteration)
@@ -95,7 +96,7 @@ class PreemptionHook(Hook):
             SystemExit: With :func:`preempted_status`, if any rank has received a signal.
         """
         # Without signals this is a validation outside of training.
-        if self._signals and self._any_signal(batch_idx + 1) and _is_saved(_checkpoint_hook(runner), runner.iter):
+        if self._signals and self._any_signal(batch_idx + 1) and _is_saved(checkpoint_hook(runner), runner.iter):
             self._announce(runner, runner.iter)
             raise SystemExit(preempted_status())
 
@@ -125,10 +126,6 @@ class PreemptionHook(Hook):
         received = torch.tensor(int(self._received is not None))
         torch.distributed.all_reduce(received, op=torch.distributed.ReduceOp.MAX, group=self._group)
         return bool(received)
-
-
-def _checkpoint_hook(runner: Runner) -> CheckpointHook:
-    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
 
 
 def _is_saved(hook: CheckpointHook, iteration: int) -> bool:

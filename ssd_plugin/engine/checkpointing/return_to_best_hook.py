@@ -14,6 +14,7 @@ from ssd_plugin.engine.optimizers import FiniteStepsHook, PooledOptimWrapper
 from ssd_plugin.errors import UserError
 
 from .checkpoint_integrity import why_not_resumable
+from .whole_checkpoint_hook import checkpoint_hook
 
 
 @HOOKS.register_module()
@@ -55,14 +56,13 @@ class ReturnToBestHook(Hook):
             if getattr(scheduler, 'need_val_args', False)
         }
         hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
-        saved = set(zip(hook.save_best or [], hook.rules)) if hook is not None and hook.save_best else set()
-        if len(monitored) != 1 or monitored != saved:
+        saved = set(zip(hook.save_best, hook.rules)) if hook is not None and hook.save_best else set()
+        if hook is None or len(monitored) != 1 or monitored != saved:
             raise UserError(
                 'ReturnToBestHook needs a param_scheduler with a plateau, such as ReduceOnPlateauLR, and its monitor '
                 f'and rule as save_best and rule of default_hooks.checkpoint; they are {sorted(monitored)} and '
                 f'{sorted(saved)}'
             )
-        hook = _checkpoint_hook(runner)
         if not hook.save_optimizer:
             raise UserError('ReturnToBestHook needs default_hooks.checkpoint.save_optimizer=True')
         if hook.best_ckpt_path is not None:
@@ -89,7 +89,7 @@ class ReturnToBestHook(Hook):
         # Nothing but a plateau changes the rate during a validation.
         if not any(new < old for new, old in zip(_rates(runner.optim_wrapper), self._rates)):
             return
-        path, reason = _best_checkpoint(_checkpoint_hook(runner))
+        path, reason = _best_checkpoint(checkpoint_hook(runner))
         if reason is not None:
             runner.logger.error(
                 f'The learning rate falls, but the best checkpoint {path} cannot be loaded: {reason}. Training '
@@ -135,7 +135,3 @@ def _best_checkpoint(hook: CheckpointHook) -> tuple[str, str | None]:
         found = [(str(path), why_not_resumable(path))]
     broadcast_object_list(found)
     return found[0]
-
-
-def _checkpoint_hook(runner: Runner) -> CheckpointHook:
-    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))

@@ -194,3 +194,8 @@ class WholeCheckpointHook(StepwiseCheckpointMixin, CheckpointHook):
 
     def _in_folder(self, name: str) -> str:
         return self.file_backend.join_path(self.out_dir, name)
+
+
+def checkpoint_hook(runner: Runner) -> CheckpointHook:
+    """Return the hook that saves the checkpoints of a run."""
+    return next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))

@@ -70,4 +70,4 @@ class ManyToManyLoss(NormalizedLoss[PairTargets]):
         if self.reduction == 'positives':
             return self.normalized(sums.num_pairs, sums.bbox, **others)
         num_pairs = reduce_mean(sums.num_pairs.float())
-        return {**others, **self.weighted(sums.bbox, torch.ones_like(num_pairs), num_pairs), 'num_pairs': num_pairs}
+        return {**others, **self.weighted(sums.bbox, num_pairs), 'num_pairs': num_pairs}

@@ -67,16 +67,16 @@ class NormalizedLoss(nn.Module, Generic[Targets]):
             mean_counted = reduce_mean(num_counted.float()).clamp(min=1.0)
             losses = {name: value / mean_counted for name, value in others.items()}
             normalizer = 4 * normalizer
-        weighted = self.weighted(bbox, normalizer, mean_positives)
+        weighted = self.weighted(bbox, mean_positives, normalizer)
         return {**losses, **weighted, 'num_positives': mean_positives}
 
-    def weighted(self, bbox: Tensor, normalizer: Tensor, num_positives: Tensor) -> dict[str, Tensor]:
+    def weighted(self, bbox: Tensor, num_positives: Tensor, normalizer: Tensor | float = 1.0) -> dict[str, Tensor]:
         """Return ``loss_bbox``, weighted with alpha, and ``loss_alpha`` if alpha is learned.
 
         Args:
             bbox: Localization loss, scalar.
-            normalizer: Its divisor, scalar.
             num_positives: Number of positives, scalar; without any, alpha does not change.
+            normalizer: Divisor of the localization loss, scalar.
         """
         weight: Any = self.alpha if self.log_alpha is None else self.log_alpha.exp()
         losses = dict(loss_bbox=weight * bbox / normalizer)
