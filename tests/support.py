@@ -2,7 +2,6 @@
 
 import copy
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -128,10 +127,3 @@ def script_interpreters() -> dict[str, str]:
     Scripts send signals to the children of torchrun, which therefore runs in a fresh interpreter.
     """
     return {'PYTHON': sys.executable, 'PYTHON_EXEC': tool_server.interpreter}
-
-
-def free_port() -> str:
-    """Return a TCP port that is not in use."""
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return str(listener.getsockname()[1])

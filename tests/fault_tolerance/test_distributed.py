@@ -15,7 +15,7 @@ import torch
 
 from ssd_plugin.prepare.drawn_shapes import CLASSES
 from tests.fault_tolerance.runs import assert_same, lines_of_interrupt
-from tests.support import ROOT, free_port, run_tool_in, script_interpreters
+from tests.support import ROOT, run_tool_in, script_interpreters
 
 pytestmark = pytest.mark.slow
 # Interrupts of a training of two processes, each of which takes seconds to start.
@@ -113,7 +113,6 @@ def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kin
         tmp_path / 'two',
         *weights_only,
         'train_dataloader.batch_size=2',
-        PORT=free_port(),
     )
     assert text.count('pascal_voc/mAP') == 1 and evaluation(text) == evaluation(alone)
     one = json.loads((tmp_path / 'one/rank_0.json').read_text())
@@ -145,7 +144,7 @@ class Script:
     def __init__(self, folder, config, *arguments, work_dir='run'):
         options = ('--cfg-options', 'train_dataloader.batch_size=2')
         command = ['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', folder / work_dir, *arguments]
-        env = {**os.environ, **script_interpreters(), 'PORT': free_port(), **environment()}
+        env = {**os.environ, **script_interpreters(), **environment()}
         self.log = folder / 'log'
         with open(self.log, 'w') as file:
             self.process = subprocess.Popen(
@@ -232,7 +231,7 @@ default_hooks['checkpoint'].update(save_best='val_loss', rule='less', interval=1
 custom_hooks += [dict(type='ReturnToBestHook'), dict(type='WeightsHook')]
 """
     )
-    text = run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run', PORT=free_port())
+    text = run(tmp_path, 'dist_train.sh', config, '2', '--work-dir', tmp_path / 'run')
     assert text.count('training continues from the best weights') >= 3 and 'cannot be loaded' not in text
     first, second = (json.loads((tmp_path / f'run/weights_{rank}.json').read_text()) for rank in (0, 1))
     assert len(first) == 8 and first == second
