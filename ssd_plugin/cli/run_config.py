@@ -35,6 +35,9 @@ def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
     cfg = read_config(args.config, args.cfg_options, args.new_keys)
     check_shape(cfg, splits)
     cfg.launcher = args.launcher
+    if cfg.get('randomness'):
+        # Runner fails on other settings without a seed; with None, it draws one and logs it.
+        cfg.randomness.setdefault('seed', None)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
