@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.errors import UserError
+from ssd_plugin.interop.target_config import output_layout
 
 from .config_sections import own_classes
 
@@ -172,8 +173,19 @@ def _differences(cfg: Config, trained: Mapping[str, Any]) -> Iterator[str]:
             continue
         for name in names:
             pair = before.get(name), now.get(name)
+            if name == 'unused_outputs':
+                pair = _unused(before), _unused(now)
             if _plain(pair[0]) != _plain(pair[1]) and not _same_component(*pair):
                 yield from _leaves(f'model.{part}.{name}', *map(_plain, pair))
+
+
+def _unused(head: dict[str, Any]) -> Any:
+    """Return the unused outputs of a head, which those of an inherited config are not."""
+    try:
+        return output_layout(ConfigDict(head)).unused
+    except (AttributeError, TypeError, ValueError):
+        # Another package's head, or one that cannot be built.
+        return head.get('unused_outputs')
 
 
 def _plain(value: Any) -> Any:

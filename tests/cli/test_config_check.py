@@ -133,7 +133,8 @@ def test_a_variable_that_is_used_is_none(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(
         "_base_ = 'ssd_plugin::demo/ssd_depthwise_shapes.py'\nmax_iters = 50\ntrain_cfg = dict(max_iters=max_iters)\n"
-        'base_lr = 0.1\n'
+        "base_lr = 0.1\nclasses = dict(classes=('cat', 'dog'))\n"
+        'train_dataloader = dict(dataset=dict(metainfo=classes))\n'
     )
     check_variables(Config.fromfile(path), str(path))
 

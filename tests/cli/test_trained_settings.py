@@ -71,6 +71,8 @@ def test_a_checkpoint_that_would_be_decoded_differently_is_refused_with_the_keys
 def test_another_way_to_write_the_same_settings_is_no_difference(trained):
     flipped = {f'{PRIORS}.flip': True, f'{PRIORS}.sizes': [[20.0, 32], [45, 64.0], [84, 110], [130, 160]]}
     check_for_inference(changed({**flipped, 'model.bbox_head.use_sigmoid': False}), str(trained))
+    # Those of a config for more classes, from which it has been inherited.
+    check_for_inference(changed({'model.bbox_head.unused_outputs': (12, 26)}), str(trained))
 
 
 def test_a_checkpoint_with_another_number_of_classes_is_refused_for_inference(trained):

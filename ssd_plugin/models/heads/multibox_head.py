@@ -8,6 +8,7 @@ from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor, scale_boxes
+from mmengine.logging import print_log
 from mmengine.model import bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ class MultiBoxHead(BaseDenseHead):
             ``use_sigmoid``.
         unused_outputs: Indices of outputs of a prior, including the background, that belong to no class of the data.
             They take part in the softmax and are never detected. torchvision's COCO models have one for each id that
-            COCO skipped.
+            COCO skipped. Those of an inherited config, for more classes than ``num_classes``, have no effect.
         norm_cfg: Normalization after the depthwise convolution of a separable predictor.
         act_cfg: Activation after it.
         train_cfg: Accepted for MMDetection's detectors, which pass it; the components above hold all training settings.
@@ -88,6 +89,12 @@ class MultiBoxHead(BaseDenseHead):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.layout = OutputLayout.of_head(num_classes, use_sigmoid, background, unused_outputs)
+        if unused_outputs and not self.layout.unused:
+            print_log(
+                f'bbox_head.unused_outputs has no effect: it is for more classes than num_classes={num_classes}, whose '
+                f'{self.layout.num_outputs} outputs are all used',
+                logger='current',
+            )
         self.prior_generator = TASK_UTILS.build(prior_generator)
         self.bbox_coder = TASK_UTILS.build(bbox_coder)
         self.matcher = TASK_UTILS.build(matcher)
