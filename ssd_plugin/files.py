@@ -42,7 +42,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         write: Function that writes the content to the open binary file.
 
     Raises:
-        OSError: The file cannot be written; nothing is left behind.
+        OSError: The file cannot be written, which the error names; nothing is left behind.
     """
     path = Path(path)
     part = part_of(path)
@@ -50,8 +50,11 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         with open(part, 'wb') as file:
             write(file)
         publish(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)):
+            # That of a full disk has no name.
+            error.filename = str(path)
         raise
 
 

@@ -19,6 +19,7 @@ from ssd_plugin.analysis import dataset_issues, dataset_sources
 from ssd_plugin.analysis.dataset_priors import compare_with_priors
 from ssd_plugin.analysis.dataset_repair import write_repaired
 from ssd_plugin.analysis.dataset_report import is_safe, issue_lines, verdict
+from ssd_plugin.analysis.figure_files import check_format
 from ssd_plugin.analysis.image_scan import FileFacts, read_all
 from ssd_plugin.cli.data_paths import check_data_paths
 from ssd_plugin.cli.error_messages import exit_on_user_error
@@ -80,6 +81,7 @@ def main() -> int:
     args = parse_args()
     init_default_scope('mmdet')
     check_target(args.figure)
+    check_format(args.figure)
     datasets = read_datasets(args)
     images = [image for _, annotations in datasets for image in annotations.images]
     number_of_boxes = sum(len(image.boxes) for image in images)

@@ -1,4 +1,3 @@
-import resource
 import runpy
 
 import cv2
@@ -9,7 +8,7 @@ from mmdet.registry import DATASETS
 
 from ssd_plugin.analysis.sample_sheets import HEIGHT, TITLE, contact_sheet, stages
 from ssd_plugin.configs import read_config
-from tests.support import ROOT
+from tests.support import ROOT, disk_with_room_for
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
 
@@ -99,13 +98,8 @@ def test_a_sheet_that_cannot_be_written_is_one_line_and_leaves_nothing(shapes, t
     """A limit of the size of files stands for a full disk, in which the check of the folder finds no room either."""
     options = ['--number', '2', '--cfg-options', f'data_root={shapes}']
     monkeypatch.setattr('sys.argv', ['browse_dataset.py', CONFIG, '--out', str(tmp_path / 'sheet.png'), *options])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(SystemExit):
-            runpy.run_path(str(ROOT / 'tools/browse_dataset.py'), run_name='__main__')
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with disk_with_room_for(100_000), pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / 'tools/browse_dataset.py'), run_name='__main__')
     error = capsys.readouterr().err
     assert error == f'error: nothing can be written to the folder {tmp_path} ({tmp_path}/sheet.png): File too large\n'
     assert list(tmp_path.iterdir()) == []
