@@ -107,7 +107,8 @@ def priors_of(cfg: Config) -> ConfigPriors:
 
 def _generator_options(cfg: Config) -> dict:
     """Return the settings of the prior generator; MMDetection's heads call it ``anchor_generator``."""
-    head = (cfg.get('model') or {}).get('bbox_head')
+    model = cfg.get('model')
+    head = model.get('bbox_head') if isinstance(model, dict) else None
     head = head if isinstance(head, dict) else {}
     options = head.get('prior_generator') or head.get('anchor_generator')
     if not options:

@@ -88,6 +88,8 @@ class SSDPriorGenerator:
         for name, value in (('aspect_ratios', aspect_ratios), ('scales', scales), ('sizes', sizes)):
             if value is not None and len(value) != self.num_levels:
                 raise ValueError(f'{name} has {len(value)} level(s), strides has {self.num_levels}')
+        if not all(0 < ratio < math.inf for ratios in aspect_ratios for ratio in ratios or ()):
+            raise ValueError(f'aspect_ratios must be positive, got {list(aspect_ratios)}')
 
         if scales is None:
             cells = [_pixel_cell(level_sizes, ratios, flip) for level_sizes, ratios in zip(sizes or (), aspect_ratios)]
