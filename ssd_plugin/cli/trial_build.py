@@ -115,7 +115,14 @@ def explain(error: Exception, key: str, settings: Any) -> str:
     """
     failed = _innermost(error.__traceback__)
     if failed is not None:
-        key = next((place for place, part in _dicts(key, settings) if part == failed), key)
+        parts = dict(_dicts(key, settings))
+        # The options of augment are those of a step of the pipeline when it is built.
+        options = {
+            place: part
+            for place, part in parts.items()
+            if place.endswith('.augment') and all(failed.get(name) == value for name, value in part.items())
+        }
+        key = next((place for place, part in parts.items() if part == failed), next(iter(options), key))
         name = failed.get('type')
         if 'type' not in failed:
             return f"{key} lacks the key 'type'"

@@ -19,6 +19,7 @@ from mmengine.logging import print_log
 
 from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.errors import UnusableData
+from ssd_plugin.option_ranges import check_fractions
 
 from .annotations.coco_table import INCOMPLETE, VERSION, CocoTable, build
 from .augment_option import AugmentOption
@@ -43,6 +44,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
     def __init__(
         self, *args: Any, cache_dir: str | None = None, max_broken: float = MAX_FRACTION, **kwargs: Any
     ) -> None:
+        check_fractions(max_broken=max_broken)
         self.max_broken = max_broken
         self.cache_dir = Path(cache_dir or os.path.join(tempfile.gettempdir(), f'ssd_plugin-{os.getuid()}'))
         # Memory-mapped arrays need no serialization.

@@ -12,6 +12,7 @@ from mmengine.fileio import get
 from mmengine.logging import print_log
 
 from ssd_plugin.errors import UnusableData
+from ssd_plugin.option_ranges import check_fractions
 
 from .annotations import voc
 from .augment_option import AugmentOption
@@ -64,6 +65,7 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
     first_pixel = voc.FIRST_PIXEL
 
     def __init__(self, *args: Any, max_broken: float = MAX_FRACTION, **kwargs: Any) -> None:
+        check_fractions(max_broken=max_broken)
         self.max_broken = max_broken
         self.other_classes: Counter[str] = Counter()
         super().__init__(*args, **kwargs)

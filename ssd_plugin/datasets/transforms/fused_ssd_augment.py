@@ -1,7 +1,9 @@
 """The augmentation of SSD in one resampling pass."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import cv2
@@ -11,6 +13,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 
 from ssd_plugin.datasets.annotations.box_rules import usable
+from ssd_plugin.option_ranges import check_counts, check_fractions, check_number, is_range
 
 from .image_decoding import reduction
 from .instance_fields import keep_instances
@@ -109,18 +112,27 @@ class FusedSSDAugment(BaseTransform):
             raise ValueError(
                 f'interpolation must be one or several of {", ".join(INTERPOLATIONS)}, got {interpolation!r}'
             )
-        if len(fill) != 3 or not all(0 <= level <= 255 for level in fill):
+        if isinstance(scale, Real) or len(scale) != 2:
+            raise ValueError(f'scale must be (width, height) in pixels, got {scale!r}')
+        for side in scale:
+            check_counts(scale=side)
+        if isinstance(fill, Real) or len(fill) != 3:
             raise ValueError(f'fill must be three levels of 0..255, got {fill!r}')
-        if len(constraints) == 0:
-            raise ValueError('constraints must not be empty; use (None, ) for no crop')
+        for level in fill:
+            check_number('fill', level, 0, 255)
+        check_fractions(zoom_out_prob=zoom_out_prob)
+        if not is_range(zoom_out_ratio, 1, math.inf):
+            raise ValueError(f'zoom_out_ratio must be two increasing numbers of 1 or more, got {zoom_out_ratio!r}')
         directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
+        for prob in flip_prob if isinstance(flip_prob, Sequence) else [flip_prob]:
+            check_fractions(flip_prob=prob)
         probs = list(flip_prob) if isinstance(flip_prob, Sequence) else [flip_prob / len(directions)] * len(directions)
         if len(probs) != len(directions) or sum(probs) > 1 + 1e-9 or not set(directions) <= set(FLIPS):
             raise ValueError(
                 f'flip_direction must be one or several of {", ".join(FLIPS)}, and flip_prob their probabilities, '
                 f'whose sum is at most 1; got {flip_direction!r} and {flip_prob!r}'
             )
-        check_crop(crop_sampling, crop_scale, crop_aspect)
+        check_crop(constraints, crop_tries, crop_sampling, crop_scale, crop_aspect)
         check_distortion(color_jitter, brightness, contrast, saturation, hue)
         self.scale = (scale[0], scale[1])
         # OpenCV's images are BGR, in whole levels.

@@ -5,10 +5,12 @@ Both end in one window (x1, y1, x2, y2) in pixels of the original image, which m
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
-from .option_ranges import is_range
+from ssd_plugin.option_ranges import check_counts, check_fractions, is_range
+
 from .patch_sampling import SAMPLINGS
 from .random_source import RandomSource
 
@@ -97,12 +99,24 @@ def crop(
     return window
 
 
-def check_crop(sampling: str, scale_range: Sequence[float], aspect_range: Sequence[float]) -> None:
+def check_crop(
+    constraints: Sequence[float | None],
+    tries: int,
+    sampling: str,
+    scale_range: Sequence[float],
+    aspect_range: Sequence[float],
+) -> None:
     """Check the options of :func:`crop`.
 
     Raises:
         ValueError: One is out of its range.
     """
+    if isinstance(constraints, Real) or len(constraints) == 0:
+        raise ValueError(f'constraints must be a list of IoUs, (None,) for no crop, got {constraints!r}')
+    for constraint in constraints:
+        if constraint is not None:
+            check_fractions(constraints=constraint)
+    check_counts(crop_tries=tries)
     if sampling not in SAMPLINGS:
         raise ValueError(f'crop_sampling must be one of {", ".join(SAMPLINGS)}, got {sampling!r}')
     if not is_range(scale_range, 0, 1) or scale_range[0] == 0:

@@ -29,6 +29,7 @@ from ssd_plugin.ops.targets import (
     matched_boxes,
     prior_labels,
 )
+from ssd_plugin.option_ranges import check_counts, check_fractions
 
 
 @MODELS.register_module()
@@ -101,6 +102,7 @@ class MultiBoxHead(BaseDenseHead):
         self.loss_multibox = MODELS.build(loss_multibox)
         self._check_loss()
         self.test_cfg = test_cfg
+        self._settings(test_cfg or {}, True)
 
         num_priors = self.prior_generator.num_base_priors
         kinds = [predictor] * len(in_channels) if isinstance(predictor, str) else predictor
@@ -268,10 +270,16 @@ class MultiBoxHead(BaseDenseHead):
         return results
 
     def _settings(self, cfg: dict, with_nms: bool) -> DetectionSettings:
-        """Convert MMDetection's ``test_cfg`` to the settings of detection."""
+        """Convert MMDetection's ``test_cfg`` to the settings of detection.
+
+        Raises:
+            ValueError: A number is out of its range, or the suppression is another than ``'nms'``.
+        """
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
+        check_fractions(score_thr=cfg.get('score_thr', 0), iou_threshold=nms.get('iou_threshold', 0))
+        check_counts(-1, nms_pre=cfg.get('nms_pre', -1), max_per_img=cfg.get('max_per_img', -1))
         return DetectionSettings(
             score_threshold=cfg.get('score_thr', 0.0),
             top_k=cfg.get('nms_pre', -1),
