@@ -4,8 +4,10 @@ Importing the package makes the installed MMDetection usable (see :mod:`ssd_plug
 component in MMDetection's registries.
 """
 
-from ssd_plugin import compat
+from ssd_plugin import compat, openmp
 
+# Before PyTorch is loaded, which reads the variable that this sets.
+openmp.choose_waiting()
 compat.install()
 
 from ssd_plugin import datasets, engine, models  # noqa: E402

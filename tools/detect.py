@@ -4,12 +4,14 @@ python tools/detect.py photo.jpg folder/ 'more/*.png' --config configs/ssd300_vo
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from ssd_plugin.analysis.detection import detect_files, find_images
 from ssd_plugin.analysis.inference import DetectionOptions, check_fraction
 from ssd_plugin.apis import load
 from ssd_plugin.cli.error_messages import exit_on_user_error
+from ssd_plugin.cli.machine_load import crowded
 from ssd_plugin.errors import UserError
 
 DRAW_SCORE = 0.3
@@ -68,6 +70,9 @@ def main() -> None:
     draw_score = next((score for score in (args.draw_score, args.min_score) if score is not None), DRAW_SCORE)
     check_fraction('draw_score', draw_score)
     found = find_images(args.inputs)
+    warning = crowded()
+    if warning:
+        print(f'warning: {warning}', file=sys.stderr)
     model = load(args.config, args.checkpoint, args.device, args.ignore_mismatch)
 
     run = detect_files(model, found.images, args.out_dir, None if args.no_figures else draw_score, options)

@@ -17,6 +17,7 @@ custom_hooks = [
     dict(type='SkippedImagesHook'),
     dict(type='FiniteStepsHook'),
     dict(type='PreemptionHook'),
+    dict(type='ImageCheckHook'),
 ]
 # A rank that has waited 600 s for another ends with an error; evaluating COCO on one rank takes less.
 env_cfg = dict(

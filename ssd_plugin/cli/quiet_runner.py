@@ -8,6 +8,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .machine_load import crowded
+
 # Beginnings of the messages, hundreds of lines long, that MMEngine logs before the first iteration.
 _LONG = ('paramwise_options', 'Config:', 'Hooks will be executed', f'{"-" * 60}\nSystem environment:')
 
@@ -31,5 +33,12 @@ def _is_short(record: logging.LogRecord) -> bool:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Return the runner of a config: that of its ``runner_type``, or a :class:`QuietRunner`."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else QuietRunner.from_cfg(cfg)
+    """Return the runner of a config: that of its ``runner_type``, or a :class:`QuietRunner`.
+
+    It logs a warning if other programs use the machine.
+    """
+    warning = crowded()
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else QuietRunner.from_cfg(cfg)
+    if warning:
+        runner.logger.warning(warning)
+    return runner

@@ -115,6 +115,19 @@ def test_an_empty_image_is_named_and_counted_and_the_rest_is_evaluated(shapes_ch
     assert sorted(path.name.split('_')[0] for path in figures.iterdir()) == [names[0], names[2], names[3]]
 
 
+def test_a_jpeg_that_is_cut_off_is_named_before_training_and_costs_its_objects_only(shapes, run_tool, tmp_path):
+    data = shutil.copytree(shapes, tmp_path / 'data')
+    name = (data / 'ImageSets/Main/test.txt').read_text().split()[1]
+    image = data / f'JPEGImages/{name}.jpg'
+    image.write_bytes(image.read_bytes()[:-20])
+    text = output(run_tool('train.py', CONFIG, '--work-dir', tmp_path / 'run', *options(data, 2)))
+    named = '1 of the 4 images for validation cannot be read'
+    assert text.index(named) < text.index(f'{image}: it is cut off') < text.index('Iter(train)')
+    gray = text.index('1 of the 4 images could not be read and were evaluated as gray ones')
+    assert text.index('Iter(val)') < gray
+    assert 'pascal_voc/AP50' in text
+
+
 def test_detect_gives_the_detections_of_the_evaluation(trained, shapes, run_tool, tmp_path):
     output(
         run_tool(

@@ -1,6 +1,13 @@
 """Hooks that report on the data, and hooks that make training faster."""
 
-from .data import DrawingHook, DroppedPairsHook, MosaicSwitchHook, SkippedImagesHook, UnusableBoxesHook
+from .data import (
+    DrawingHook,
+    DroppedPairsHook,
+    ImageCheckHook,
+    MosaicSwitchHook,
+    SkippedImagesHook,
+    UnusableBoxesHook,
+)
 from .performance import ChannelsLastHook, CompileHook, KeepHostMemoryHook
 
 __all__ = [
@@ -8,6 +15,7 @@ __all__ = [
     'CompileHook',
     'DrawingHook',
     'DroppedPairsHook',
+    'ImageCheckHook',
     'KeepHostMemoryHook',
     'MosaicSwitchHook',
     'SkippedImagesHook',

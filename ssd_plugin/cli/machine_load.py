@@ -1,0 +1,14 @@
+"""A warning when other programs use the machine."""
+
+import os
+
+
+def crowded() -> str | None:
+    """Return a warning if the machine had more to do in the last minute than it has cores, otherwise ``None``."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= cores:
+        return None
+    return (
+        f'the load of this machine is {load:.1f}, more than its {cores} cores: other programs slow this run down, and '
+        'it slows them down (OMP_NUM_THREADS=1 takes less from them)'
+    )
