@@ -358,9 +358,11 @@ def test_best_class_only_gives_each_prior_at_most_once(options):
 
 
 def test_other_suppression_is_refused_by_name():
-    head = build_head(test_cfg=ConfigDict(nms=dict(type='soft_nms')))
     with pytest.raises(ValueError, match='soft_nms'):
-        head.predict_by_feat(*head(features()), batch_img_metas=metas())
+        build_head(test_cfg=ConfigDict(nms=dict(type='soft_nms')))
+    head = build_head()
+    with pytest.raises(ValueError, match='soft_nms'):
+        head.predict_by_feat(*head(features()), metas(), cfg=ConfigDict(nms=dict(type='soft_nms')))
 
 
 def test_predictors_differ_by_level():
