@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from ssd_plugin.errors import UnusableData
 
 from .annotations import voc
+from .annotations.text_lists import list_lines
 from .augment_option import AugmentOption
 from .image_files import files_by_stem
 from .transforms.image_decoding import UnreadableImage, decode, jpeg_size, read_file
@@ -102,7 +103,7 @@ class CheckedXMLDataset(AugmentOption, XMLDataset):
         """
         self.cat2label = {name: label for label, name in enumerate(self.metainfo['classes'])}
         try:
-            lines = voc.list_lines(get(self.ann_file, backend_args=self.backend_args))
+            lines = list_lines(get(self.ann_file, backend_args=self.backend_args))
         except (IsADirectoryError, ValueError) as error:
             raise UnusableData(f'the list of images {self.ann_file} cannot be read: {error}') from error
         names = [name for name in voc.listed_names(lines, self.annotation_file) if name]

@@ -51,6 +51,7 @@ KINDS = {
     'swapped corners': Severity.WARNING,
     'no area': Severity.WARNING,
     'outside the image': Severity.WARNING,
+    'not fractions': Severity.WARNING,
     'narrower than a pixel': Severity.WARNING,
     'unknown class': Severity.WARNING,
     'non-positive area': Severity.WARNING,

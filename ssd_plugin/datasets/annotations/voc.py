@@ -17,6 +17,8 @@ from xml.parsers import expat
 from ssd_plugin.datasets.image_files import SUFFIXES, files_by_stem
 
 from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining
+from .repaired_copy import copy_of
+from .text_lists import list_lines
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -249,23 +251,15 @@ def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> A
                 text = ET.tostring(element, encoding='unicode')
                 # Files without repairs keep their bytes.
                 data = path.read_bytes() if text == original else f'{text}\n'.encode()
-                _copy_of(path, root, target).write_bytes(data)
+                copy_of(path, root, target).write_bytes(data)
         for split, names in lists.items():
             kept = [name for name in names if files.annotation(split, name) not in dropped]
             check_remaining(files.lists[split], len(names), len(kept))
-            _copy_of(files.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
+            copy_of(files.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
         for folder in {image.path.parent for image in images}:
-            _copy_of(folder, root, target).symlink_to(folder.resolve())
+            copy_of(folder, root, target).symlink_to(folder.resolve())
 
     return Annotations(images, issues, write, files.first_pixel, classes)
-
-
-def _copy_of(path: Path, root: Path, target: Path) -> Path:
-    """Return the path below ``target`` that corresponds to ``path`` below ``root``, and make its folder."""
-    # A config may name a list elsewhere.
-    copy = target / (path.relative_to(root) if path.is_relative_to(root) else path.name)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    return copy
 
 
 def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
@@ -296,18 +290,6 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
             issues.append(Issue('empty list', str(path), 'it lists no image'))
         lists[split] = list(listed)
     return lists, issues
-
-
-def list_lines(data: bytes) -> list[str]:
-    """Return the lines of a list of images, with or without a byte order mark.
-
-    Raises:
-        ValueError: It is not text.
-    """
-    text = data.decode('utf-8-sig')
-    if '\0' in text:
-        raise ValueError('it is not text: it contains a null character')
-    return text.splitlines()
 
 
 def listed_names(lines: Iterable[str], annotation: Callable[[str], Path]) -> list[str]:
