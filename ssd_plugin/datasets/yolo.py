@@ -67,10 +67,11 @@ class YOLODataset(AugmentOption, BaseDetDataset):
             UnusableData: The names or the list cannot be read, no image has a label file, or more than ``max_broken``
                 of the images or labels cannot be used.
         """
-        names = self._names()
-        classes = self.metainfo['classes']
-        label_of = {index: classes.index(name) for index, name in enumerate(names) if name in classes}
         root = Path(self.data_root or '')
+        chosen = super().metainfo.get('classes')
+        _, names = yolo.class_names(root, self.names_file, chosen)
+        self.class_names = classes = tuple(chosen or names)
+        label_of = {index: classes.index(name) for index, name in enumerate(names) if name in classes}
         try:
             images, _ = yolo.listed_images(Path(self.ann_file), root)
         except (OSError, ValueError) as error:
@@ -99,29 +100,6 @@ class YOLODataset(AugmentOption, BaseDetDataset):
         ]
         self._report_skipped()
         return found
-
-    def _names(self) -> tuple[str, ...]:
-        """Return the class names by index.
-
-        Raises:
-            UnusableData: They cannot be read, or lack a class of the config.
-        """
-        classes = super().metainfo.get('classes')
-        root = Path(self.data_root or '')
-        path = root / self.names_file if self.names_file else None
-        if path is None and classes:
-            return tuple(classes)
-        path = path or yolo.find_names(root)
-        if path is None:
-            raise UnusableData(
-                f'{root} has none of {", ".join(yolo.NAME_FILES)} with the class names; set metainfo.classes'
-            )
-        names = yolo.names_of(path)
-        unknown = [name for name in classes or () if name not in names]
-        if unknown:
-            raise UnusableData(f'{path} lacks the class {unknown[0]!r} of metainfo.classes; it has {", ".join(names)}')
-        self.class_names = tuple(classes or names)
-        return names
 
     def _check(self, images: Sequence[Path], sizes: Sequence[tuple[int, int] | None]) -> None:
         """Report the images that are skipped.

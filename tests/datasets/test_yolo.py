@@ -1,7 +1,8 @@
 import pytest
 from mmdet.registry import DATASETS
+from mmengine.config import Config
 
-from ssd_plugin.analysis import dataset_issues
+from ssd_plugin.analysis import dataset_issues, dataset_sources
 from ssd_plugin.analysis.image_scan import read_all
 from ssd_plugin.datasets.annotations import yolo
 from ssd_plugin.datasets.annotations.records import Severity
@@ -234,3 +235,22 @@ def test_names_that_cannot_be_used_are_one_line_with_the_file(tmp_path, text, me
     with pytest.raises(UnusableData, match=f'data.yaml.*{message}') as error:
         yolo.names_of(tmp_path / 'data.yaml')
     assert '\n' not in str(error.value)
+
+
+def test_the_lists_that_a_config_names_are_checked_in_their_roles(root):
+    datasets = {
+        split: dict(type='YOLODataset', data_root=str(root), ann_file=f'images/{split}', names_file='data.yaml')
+        for split in ('train', 'val')
+    }
+    cfg = Config(
+        dict(
+            train_dataloader=dict(dataset=datasets['train']),
+            val_dataloader=dict(dataset=datasets['val']),
+        )
+    )
+    ((path, annotations),) = dataset_sources.of_config(cfg)
+    assert path == root and len(annotations.images) == 6 and annotations.classes == CLASSES
+    assert [annotations.trains(image) for image in annotations.images] == [True] * 4 + [False] * 2
+    (root / 'data.yaml').write_text('train: images\n')
+    ((_, annotations),) = dataset_sources.of_config(cfg)
+    assert [issue.kind for issue in annotations.issues] == ['unreadable annotation']

@@ -56,6 +56,7 @@ KINDS = {
     'unknown class': Severity.WARNING,
     'non-positive area': Severity.WARNING,
     'beyond the image': Severity.INFO,
+    'scaled boxes': Severity.INFO,
     'duplicate box': Severity.INFO,
     'listed twice': Severity.INFO,
     'duplicate image': Severity.INFO,
@@ -169,6 +170,7 @@ class Annotations:
         first_pixel: Coordinate of the first pixel in this format, 0 or 1.
         classes: Names of the known classes, ``None`` to accept all that occur.
         configured: What the splits are read for by a config, ``None`` to go by their names.
+        scales: Whether training scales boxes that were drawn on a copy of the image with another resolution.
     """
 
     images: list[AnnotatedImage]
@@ -177,6 +179,7 @@ class Annotations:
     first_pixel: int
     classes: tuple[str, ...] | None = None
     configured: Roles | None = None
+    scales: bool = False
 
     @cached_property
     def roles(self) -> Roles:

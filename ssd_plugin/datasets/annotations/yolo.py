@@ -23,7 +23,7 @@ from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, size_
 from ssd_plugin.errors import UnusableData
 
 from .box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable
-from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining
+from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining, unreadable
 from .repaired_copy import copy_of, link_images
 from .text_lists import list_lines
 
@@ -389,6 +389,56 @@ def read(layout: Layout, classes: tuple[str, ...] | None = None) -> Annotations:
         classes: Names of the known classes, ``None`` for all.
     """
     return _YoloFolder(layout).annotations(classes or layout.names)
+
+
+def read_lists(
+    root: Path,
+    classes: tuple[str, ...] | None,
+    lists: Mapping[str, Path],
+    names_file: str | None = None,
+    keypoints: bool = False,
+) -> Annotations:
+    """Read the labels of the images that a config names, with the class names that training takes.
+
+    Args:
+        root: Folder of the dataset.
+        classes: Classes of the config, ``None`` for all.
+        lists: Folder of images, or list of images, by split.
+        names_file: File with the class names in the folder, ``None`` for the classes of the config.
+        keypoints: Whether points of a pose follow the boxes.
+    """
+    try:
+        path, names = class_names(root, names_file, classes)
+    except UnusableData as error:
+        return unreadable(Issue('unreadable annotation', str(root), str(error)))
+    sources = {split: (source,) for split, source in lists.items()}
+    return read(Layout(root, names, sources, path, keypoints), classes)
+
+
+def class_names(
+    root: Path, names_file: str | None, classes: Sequence[str] | None
+) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the file with the class names, ``None`` if the classes of the config are the names, and the names.
+
+    Args:
+        root: Folder of the dataset.
+        names_file: File in it, ``None`` to take the classes of the config or, without these, the first usual file.
+        classes: Classes of the config.
+
+    Raises:
+        UnusableData: There are no names, or a class of the config is not among them.
+    """
+    path = root / names_file if names_file else None
+    if path is None and classes:
+        return None, tuple(classes)
+    path = path or find_names(root)
+    if path is None:
+        raise UnusableData(f'{root} has none of {", ".join(NAME_FILES)} with the class names; set metainfo.classes')
+    names = names_of(path)
+    unknown = [name for name in classes or () if name not in names]
+    if unknown:
+        raise UnusableData(f'{path} lacks the class {unknown[0]!r} of metainfo.classes; it has {", ".join(names)}')
+    return path, names
 
 
 class _YoloFolder:
