@@ -9,10 +9,11 @@ from mmdet.registry import DATASETS
 
 from ssd_plugin.datasets.folders import describe
 from ssd_plugin.datasets.folders.folder_dataset import ALL
+from ssd_plugin.datasets.folders.splits import split_in
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import write_atomically
 from tests.sample_folders import coco_folders, voc_folders, yolo_folders
-from tests.sample_folders.samples import CLASSES, SAMPLES, expected, write_image
+from tests.sample_folders.samples import CLASSES, SAMPLES, expected, write_image, write_text
 
 CASES = [
     (module.__name__.rsplit('.', 1)[-1].removesuffix('_folders'), layout)
@@ -242,3 +243,139 @@ def test_images_elsewhere_are_found_by_the_option(tmp_path):
     shutil.rmtree(tmp_path / 'mine/masks')
     described = describe(tmp_path / 'mine', images=tmp_path / 'pictures')
     assert_equal(objects(described.splits[ALL].dataset), expected())
+
+
+def test_a_project_of_roboflow_with_the_name_of_a_class_is_no_class(tmp_path):
+    coco_folders.roboflow(tmp_path / 'mine')
+    for path in (tmp_path / 'mine').rglob('*.json'):
+        path.write_text(path.read_text().replace('animals', 'cat'))
+    described = describe(tmp_path / 'mine')
+    assert described.classes == CLASSES
+    # The file itself would be read with two classes of one name.
+    assert described.splits['train'].dataset is None
+    config = write(described, described.splits['train'].images, tmp_path / 'train.json')
+    assert_equal(objects(config), expected(tuple(coco_folders.of('train'))))
+
+
+def test_a_category_0_that_is_used_is_a_class(tmp_path):
+    coco_folders.roboflow(tmp_path)
+    path = tmp_path / 'train/_annotations.coco.json'
+    content = json.loads(path.read_text())
+    content['annotations'][0]['category_id'] = 0
+    path.write_text(json.dumps(content))
+    assert sorted(describe(tmp_path).classes) == sorted(('animals', *CLASSES))
+
+
+def test_files_whose_categories_differ_become_parts_with_the_same_classes(tmp_path):
+    coco_folders.own(tmp_path / 'mine')
+    path = tmp_path / 'mine/annotations/instances_val2017.json'
+    content = json.loads(path.read_text())
+    content['categories'].reverse()
+    path.write_text(json.dumps(content))
+    described = describe(tmp_path / 'mine')
+    assert described.classes == CLASSES and described.splits['val'].dataset is None
+    config = write(described, described.splits['val'].images, tmp_path / 'val.json')
+    assert_equal(objects(config), expected(tuple(coco_folders.of('val'))))
+
+
+def test_a_split_of_several_folders_becomes_a_list(tmp_path):
+    yolo_folders.ultralytics(tmp_path / 'mine')
+    names = 'names: [a, b, c]'
+    (tmp_path / 'mine/data.yaml').write_text(f'train: [images/train, images/val]\nval: images/val\n{names}\n')
+    described = describe(tmp_path / 'mine')
+    assert described.splits['train'].dataset is None and len(described.splits['train'].images) == 6
+    config = write(described, described.splits['train'].images, tmp_path / 'train.txt')
+    assert objects(config).keys() == expected().keys()
+
+
+def test_lists_that_data_yaml_names_are_read(tmp_path):
+    yolo_folders.ultralytics(tmp_path)
+    for split in ('train', 'val'):
+        names = [f'./images/{split}/{sample.name}.jpg' for sample in SAMPLES if sample.split == split]
+        (tmp_path / f'{split}.txt').write_text('\r\n'.join(names))
+    (tmp_path / 'data.yaml').write_text('train: train.txt\nval: val.txt\nnc: 3\n')
+    described = describe(tmp_path)
+    assert described.classes == ('class_0', 'class_1', 'class_2')
+    assert {name: len(split.images) for name, split in described.splits.items()} == dict(train=4, val=2)
+    assert objects(described.splits['val'].dataset).keys() == {'e', 'f'}
+
+
+def test_a_data_yaml_whose_paths_are_nowhere_still_names_the_classes(tmp_path):
+    yolo_folders.ultralytics(tmp_path)
+    (tmp_path / 'data.yaml').write_text('train: /content/x/y\nval: /content/x/z\nnames: [a, b, c]\n')
+    described = describe(tmp_path)
+    assert described.classes == ('a', 'b', 'c')
+    assert {name: len(split.images) for name, split in described.splits.items()} == dict(train=4, val=2)
+
+
+def test_labels_without_class_names_get_numbers(tmp_path):
+    yolo_folders.labelimg(tmp_path)
+    (tmp_path / 'classes.txt').unlink()
+    described = describe(tmp_path)
+    assert described.classes == ('class_0', 'class_1', 'class_2') and len(described.splits[ALL].images) == 6
+
+
+def test_class_indices_beyond_the_names_are_issues(tmp_path):
+    yolo_folders.labelimg(tmp_path)
+    (tmp_path / 'classes.txt').write_text('cat\nroad sign\n')
+    ((_, annotations),) = describe(tmp_path).sources
+    found = [str(issue) for issue in annotations.issues]
+    assert len(found) == 3 and 'its class index is 2, and there are 2 classes, numbered from 0' in found[0]
+
+
+def test_years_of_voc_are_several_datasets(tmp_path):
+    for year in ('VOC2007', 'VOC2012'):
+        voc_folders.own(tmp_path / year)
+    with pytest.raises(UserError, match=r'VOC2007 .*VOC2012 .*Choose one with --annotations'):
+        describe(tmp_path)
+    assert list(describe(tmp_path / 'VOC2007').splits) == ['train', 'val']
+    assert list(describe(tmp_path, annotations=tmp_path / 'VOC2012').splits) == ['train', 'val']
+
+
+def test_a_larger_copy_is_scaled_by_the_dataset(tmp_path):
+    for sample in SAMPLES:
+        write_image(tmp_path / f'{sample.name}.jpg', sample)
+        write_text(tmp_path / f'{sample.name}.xml', voc_folders.xml_text(sample, scale=4))
+    described = describe(tmp_path)
+    assert described.splits[ALL].dataset['scale_boxes']
+    assert_equal(objects(described.splits[ALL].dataset), expected())
+
+
+def test_the_lists_of_the_tutorial_are_read_and_divided(tmp_path):
+    for split in ('TRAIN', 'TEST'):
+        samples = SAMPLES[:4] if split == 'TRAIN' else SAMPLES[4:]
+        images = [str(write_image(tmp_path / f'pictures/{sample.name}.jpg', sample)) for sample in samples]
+        columns = [
+            dict(
+                boxes=[corners for _, corners in sample.boxes],
+                labels=[CLASSES.index(name) + 1 for name, _ in sample.boxes],
+                difficulties=[0] * len(sample.boxes),
+            )
+            for sample in samples
+        ]
+        (tmp_path / f'{split}_images.json').write_text(json.dumps(images))
+        (tmp_path / f'{split}_objects.json').write_text(json.dumps(columns))
+    (tmp_path / 'label_map.json').write_text(json.dumps({name: i for i, name in enumerate(('background', *CLASSES))}))
+    described = describe(tmp_path)
+    assert described.format == 'lists' and list(described.splits) == ['train', 'test']
+    assert_equal(objects(described.splits['test'].dataset), expected(SAMPLES[4:]))
+    config = write(described, described.splits['train'].images[1:3], tmp_path / f'some{described.suffix}')
+    assert_equal(objects(config), expected(SAMPLES[1:3]))
+
+
+@pytest.mark.parametrize(
+    'name, split',
+    [
+        ('instances_val2017', 'val'),
+        ('valid', 'val'),
+        ('Training', 'train'),
+        ('test-dev', None),
+        ('train_val', 'trainval'),
+        ('WIDER_train', 'train'),
+        ('constraint', None),
+        ('latest', None),
+        ('instances_default', None),
+    ],
+)
+def test_the_split_is_a_word_of_the_name(name, split):
+    assert split_in(name) == split
