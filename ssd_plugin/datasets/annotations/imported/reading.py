@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ssd_plugin.datasets.annotations.box_rules import unusable
+from ssd_plugin.datasets.annotations.box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable
 from ssd_plugin.datasets.annotations.labeled_set import LabeledBox, LabeledImage, LabeledSet
 from ssd_plugin.datasets.annotations.records import Issue
 from ssd_plugin.errors import UserError
@@ -22,6 +22,9 @@ from .split_names import split_of_path
 
 # Names in one message.
 MAX_NAMED = 3
+UNUSABLE = (NOT_FINITE, SWAPPED, NO_AREA, OUTSIDE)
+# Fraction of unusable boxes above which annotations and images do not belong together.
+MAX_UNUSABLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ class Reading:
             reasons = [issue for issue in self.issues if isinstance(issue, LeftOut) and issue.images] or self.issues
             because = f': {reasons[0]}' if reasons else ', and it names none'
             raise UserError(f'{self.root} has no image for the {found} of its {self.format_name} annotations{because}')
+        self._check_boxes(images)
         images = self._without_repetitions(images)
         self._report_unlabeled({image.path for image in images})
         names = sorted({box.name for image in images for box in image.boxes})
@@ -220,6 +224,20 @@ class Reading:
         # The folder of an image tells its split where the annotation does not.
         split = drawn.split or split_of_path(path.parent, self.root)
         return LabeledImage(path, drawn.where, facts.size, tuple(kept), split)
+
+    def _check_boxes(self, images: Sequence[LabeledImage]) -> None:
+        """Check that most boxes can be used.
+
+        Raises:
+            UserError: They cannot, so that they are those of other images, or in another unit.
+        """
+        lost = [issue for issue in self.issues if issue.kind in UNUSABLE]
+        total = len(lost) + sum(len(image.boxes) for image in images)
+        if len(lost) > MAX_UNUSABLE * total:
+            raise UserError(
+                f'{len(lost)} of the {total} boxes in {self.root} ({self.format_name}) do not fit their images: they '
+                f'may be those of other images, or of images of another size; the first is {lost[0]}'
+            )
 
     def _without_repetitions(self, images: Iterable[LabeledImage]) -> list[LabeledImage]:
         """Return the images, each once in a split: the first description of several."""

@@ -39,5 +39,5 @@ def refuse(files: list[Path]) -> NoReturn:
     named = ', '.join(columns[:MAX_NAMED]) + (', ...' if len(columns) > MAX_NAMED else '')
     raise UserError(
         f'{files[0]} is a CSV with the columns {named}, which do not tell how a box is meant; write it '
-        'with the columns filename,width,height,class,xmin,ymin,xmax,ymax (a row for each box, corners in pixels from 0)'
+        'with the columns filename,width,height,class,xmin,ymin,xmax,ymax (a row for each box, corners in pixels)'
     )
