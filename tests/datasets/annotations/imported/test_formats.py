@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 
 from ssd_plugin.datasets.annotations import imported
 from ssd_plugin.datasets.annotations.records import Severity
+from tests.datasets.annotations.imported.reading_support import read_folder
 from tests.sample_folders.imported_formats import FORMATS, Sample
-
-
-def read_folder(folder, **options):
-    """Read a folder in the only format that is recognized."""
-    found = imported.recognized(folder)
-    assert len(found) == 1, [known.name for known in found]
-    ((known, files),) = found.items()
-    return imported.read(known, folder, files, **options)
 
 
 def content(labeled):
