@@ -1,22 +1,26 @@
 """The annotations that a folder holds or a config uses, in any of the known formats."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmdet.datasets import CocoDataset, WIDERFaceDataset, XMLDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 from ssd_plugin.configs import datasets_of_splits
-from ssd_plugin.datasets.annotations import coco, tutorial_lists, voc, wider_face
+from ssd_plugin.datasets.annotations import coco, tutorial_lists, voc, wider_face, yolo
 from ssd_plugin.datasets.annotations.records import LEAK, Annotations, Issue, Roles
 from ssd_plugin.datasets.tutorial_lists import JsonListsDataset
+from ssd_plugin.datasets.yolo import YOLODataset
 from ssd_plugin.errors import UserError
 
-FORMATS = 'VOC, COCO, WIDER FACE and the PyTorch tutorial'
+FORMATS = 'VOC, COCO, YOLO, WIDER FACE and the PyTorch tutorial'
+# Options of datasets, and the arguments of their readers.
+VOC_OPTIONS = dict(ann_subdir='annotations', img_subdir='images', first_pixel='first_pixel', scale_boxes='scales')
+YOLO_OPTIONS = dict(names_file='names_file', keypoints='keypoints')
 
 
 def of_path(
@@ -85,7 +89,7 @@ def of_config(cfg: Config) -> Iterator[tuple[Path, Annotations]]:
         sources[source.path].append(source)
     for path, splits in sources.items():
         read = splits[0].read
-        if read is voc.read:
+        if splits[0].takes_lists:
             read = partial(read, lists={source.split: source.ann_file for source in splits})
         annotations = read(path, classes=_classes(splits[0].dataset))
         trained = frozenset(source.split for source in splits if source.key.startswith('train'))
@@ -108,6 +112,7 @@ class _Source(NamedTuple):
         ann_file: Its annotation file or list of images.
         split: Name of the split in the annotations.
         read: Reads the annotations at the path.
+        takes_lists: Whether ``read`` takes the lists of all splits at the path.
     """
 
     key: str
@@ -116,6 +121,7 @@ class _Source(NamedTuple):
     ann_file: Path
     split: str
     read: Callable[..., Annotations]
+    takes_lists: bool = False
 
 
 def _source(key: str, dataset: dict) -> _Source:
@@ -131,12 +137,21 @@ def _source(key: str, dataset: dict) -> _Source:
     if issubclass(kind, XMLDataset):
         path = root / prefix.get('sub_data_root', '')
         is_usual = voc.list_of(path, file.stem) == file
-        return _Source(key, dataset, path, file, file.stem if is_usual else str(file), voc.read)
+        read = partial(voc.read, **_options(dataset, VOC_OPTIONS))
+        return _Source(key, dataset, path, file, file.stem if is_usual else str(file), read, takes_lists=True)
+    if issubclass(kind, YOLODataset):
+        read = partial(yolo.read_lists, **_options(dataset, YOLO_OPTIONS))
+        return _Source(key, dataset, root, file, str(file), read, takes_lists=True)
     if issubclass(kind, JsonListsDataset):
         folder = root / prefix['img'] if 'img' in prefix else None
         split = file.name.removesuffix(tutorial_lists.IMAGES)
         return _Source(key, dataset, file, file, split, partial(tutorial_lists.read, folder=folder))
     raise UserError(f'{key} is a {dataset["type"]}; the layouts of {FORMATS} can be checked')
+
+
+def _options(dataset: dict, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of a dataset's config that its reader takes, under the names that the reader has for them."""
+    return {names[key]: dataset[key] for key in names if dataset.get(key) is not None}
 
 
 def classes_of(cfg: Config) -> tuple[str, ...] | None:

@@ -51,6 +51,7 @@ KINDS = {
     'swapped corners': Severity.WARNING,
     'no area': Severity.WARNING,
     'outside the image': Severity.WARNING,
+    'not fractions': Severity.WARNING,
     'narrower than a pixel': Severity.WARNING,
     'ambiguous image': Severity.WARNING,
     'different boxes': Severity.WARNING,
@@ -60,6 +61,7 @@ KINDS = {
     'unknown class': Severity.WARNING,
     'non-positive area': Severity.WARNING,
     'beyond the image': Severity.INFO,
+    'scaled boxes': Severity.INFO,
     'duplicate box': Severity.INFO,
     'listed twice': Severity.INFO,
     'duplicate image': Severity.INFO,
@@ -178,6 +180,7 @@ class Annotations:
         first_pixel: Coordinate of the first pixel in this format, 0 or 1.
         classes: Names of the known classes, ``None`` to accept all that occur.
         configured: What the splits are read for by a config, ``None`` to go by their names.
+        scales: Whether training scales boxes that were drawn on a copy of the image with another resolution.
     """
 
     images: list[AnnotatedImage]
@@ -186,6 +189,7 @@ class Annotations:
     first_pixel: int
     classes: tuple[str, ...] | None = None
     configured: Roles | None = None
+    scales: bool = False
 
     @cached_property
     def roles(self) -> Roles:
