@@ -32,11 +32,12 @@ def scale_factors(
     """
     if annotated is None or annotated == size or fits_only(corners, size, annotated):
         return 1.0, 1.0
-    # A side is rounded when an image is resized.
-    (width, height), (new_width, new_height) = annotated, size
-    x, y = new_width / max(width, 1), new_height / max(height, 1)
-    if min(annotated) > 0 and (abs(height * x - new_height) <= 1 or abs(width * y - new_width) <= 1):
-        return x, y
+    if min(annotated) <= 0:
+        return None
+    # A side is rounded when an image is reduced.
+    (width, height), (full_width, full_height) = sorted([annotated, size], key=max)
+    if abs(full_height * width / full_width - height) <= 1 or abs(full_width * height / full_height - width) <= 1:
+        return size[0] / annotated[0], size[1] / annotated[1]
     return None
 
 

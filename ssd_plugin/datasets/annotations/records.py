@@ -69,7 +69,6 @@ KINDS = {
     'missing size': Severity.INFO,
     'EXIF rotation unclear': Severity.INFO,
     'EXIF rotation applied': Severity.INFO,
-    'scaled boxes': Severity.INFO,
     'counted from 1': Severity.INFO,
     'no class names': Severity.INFO,
     'not annotated': Severity.INFO,

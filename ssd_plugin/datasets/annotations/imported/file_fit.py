@@ -5,20 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_plugin.datasets.annotations.drawn_sizes import scale_factors, scaled
 from ssd_plugin.datasets.transforms.image_decoding import (
+    HEADER,
     TURNS,
     UPRIGHT,
     UnreadableImage,
-    decode,
     exif_orientation,
-    jpeg_size,
-    read_file,
     rotate_boxes,
+    size_of_file,
     stored_size,
 )
 
-# Boxes may end this many pixels beyond the image.
-TOLERANCE = 1.0
 SCALED, ROTATED, UNCLEAR, OTHER_SIZE = 'scaled boxes', 'EXIF rotation applied', 'EXIF rotation unclear', 'wrong size'
 
 
@@ -38,18 +36,16 @@ class ImageFacts:
 
 
 def image_facts(path: Path) -> ImageFacts:
-    """Read an image file, and of a JPEG only the header."""
+    """Return the properties of an image file, mostly from its header alone."""
     try:
-        data = read_file(str(path))
-        size = jpeg_size(data)
-        if size is None:
-            height, width = decode(data).shape[:2]
-            size = width, height
+        size = size_of_file(str(path))
+        with open(path, 'rb') as file:
+            orientation = exif_orientation(file.read(HEADER))
     except FileNotFoundError:
         return ImageFacts(None, unreadable='it is missing')
     except UnreadableImage as error:
         return ImageFacts(None, unreadable=str(error))
-    return ImageFacts(size, exif_orientation(data))
+    return ImageFacts(size, orientation)
 
 
 def fit_to_file(
@@ -82,26 +78,14 @@ def fit_to_file(
         text = f'it has the EXIF orientation {orientation}, and its annotation does not tell whether that is applied'
         return boxes, UNCLEAR, text
     sizes = f'it has {size[0]}x{size[1]} pixels, but is annotated with {annotated[0]}x{annotated[1]}'
-    if _fits(boxes, size) and not _fits(boxes, annotated):
+    factors = scale_factors(boxes, annotated, size)
+    if factors == (1, 1):
         return boxes, UNCLEAR if TURNS[orientation][0] else '', f'{sizes}; its boxes fit the file'
-    if _same_aspect(annotated, size):
-        return boxes * (np.array(size) / annotated)[[0, 1, 0, 1]], SCALED, f'{sizes}; its boxes are scaled'
-    if stored != size and _same_aspect(annotated, stored):
-        scaled = boxes * (np.array(stored) / annotated)[[0, 1, 0, 1]]
+    if factors is not None:
+        return scaled(boxes, factors, 0), SCALED, f'{sizes}; its boxes are scaled'
+    factors = scale_factors(boxes, annotated, stored)
+    if stored != size and factors is not None:
         text = f'{sizes}, as before its EXIF rotation; its boxes are rotated'
-        return rotate_boxes(scaled, orientation, size), ROTATED, text
+        return rotate_boxes(scaled(boxes, factors, 0), orientation, size), ROTATED, text
     swapped = '; are width and height swapped?' if annotated == size[::-1] else ''
     return None, OTHER_SIZE, f'{sizes}, of another aspect ratio{swapped}'
-
-
-def _fits(boxes: np.ndarray, size: tuple[int, int]) -> bool:
-    """Return whether all boxes ``(N, 4)`` end within an image of a size, but for :data:`TOLERANCE`."""
-    points = boxes.reshape(-1, 2, 2)
-    return bool(((points >= -TOLERANCE) & (points <= np.array(size) + TOLERANCE)).all())
-
-
-def _same_aspect(annotated: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Return whether one size is the other one after scaling, whose result was rounded to pixels."""
-    (w1, h1), (w2, h2) = sorted([annotated, size], key=max)
-    # The smaller size was rounded by less than a pixel, either side of it.
-    return abs(w2 * h1 / h2 - w1) <= 1 or abs(h2 * w1 / w2 - h1) <= 1

@@ -7,11 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ssd_plugin.datasets.image_files import SUFFIXES, is_image
+from ssd_plugin.datasets.image_files import SUFFIXES, images_below, is_image
 from ssd_plugin.files import md5_of
 
-# Folders of images whose pixels are labels. Their files have the names of the photographs.
-MASKS = re.compile('segmentation(class|object).*|masks?', re.IGNORECASE)
 DRIVE = re.compile('[A-Za-z]:')
 
 
@@ -30,7 +28,7 @@ def _key(name: str) -> str:
     return unicodedata.normalize('NFC', name).casefold()
 
 
-class ImageFinder:
+class NamedImageFinder:
     """The image files below a folder, but for those of masks.
 
     Args:
@@ -39,17 +37,12 @@ class ImageFinder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.files: list[Path] = []
+        self.files = images_below(folder)
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
-        for base, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = sorted(name for name in folders if not name.startswith('.') and not MASKS.fullmatch(name))
-            for name in sorted(names):
-                path = Path(base, name)
-                if path.suffix.lower() in SUFFIXES and not name.startswith('.'):
-                    self.files.append(path)
-                    self._by_name[_key(name)].append(path)
-                    self._by_stem[_key(path.stem)].append(path)
+        for path in self.files:
+            self._by_name[_key(path.name)].append(path)
+            self._by_stem[_key(path.stem)].append(path)
 
     def find(self, names: Sequence[str], annotation: Path, split: str | None = None) -> Path | None:
         """Return the image file of an annotation.

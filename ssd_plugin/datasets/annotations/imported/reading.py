@@ -17,7 +17,7 @@ from ssd_plugin.datasets.annotations.records import Issue
 from ssd_plugin.errors import UserError
 
 from .file_fit import ImageFacts, fit_to_file, image_facts
-from .image_finder import AmbiguousImage, ImageFinder
+from .image_finder import AmbiguousImage, NamedImageFinder
 from .split_names import split_of_path
 
 # Names in one message.
@@ -136,7 +136,7 @@ class Reading:
     def __init__(self, format_name: str, root: Path, images: Path | None = None) -> None:
         self.format_name = format_name
         self.root = root if root.is_dir() else root.parent
-        self.finder = ImageFinder(images or self.root)
+        self.finder = NamedImageFinder(images or self.root)
         self.drawn: list[DrawnImage] = []
         self.issues: list[Issue] = []
 

@@ -35,6 +35,11 @@ def test_the_aspect_ratio_may_be_rounded_to_a_pixel():
     assert fit_to_file(BOX, (1000, 667), ImageFacts((100, 64)))[1] == OTHER_SIZE
 
 
+def test_boxes_of_a_smaller_copy_are_scaled():
+    boxes, kind, _ = fit_to_file(np.array([[10.0, 10.0, 50.0, 60.0]]), (100, 67), ImageFacts((1000, 667)))
+    assert kind == SCALED and boxes[0, [0, 2]].tolist() == [100, 500] and boxes[0, 3] == pytest.approx(60 * 667 / 67)
+
+
 def test_boxes_of_another_aspect_ratio_are_left_out():
     boxes, kind, text = fit_to_file(BOX, (480, 640), ImageFacts((640, 480)))
     assert boxes is None and kind == OTHER_SIZE and text.endswith('are width and height swapped?')

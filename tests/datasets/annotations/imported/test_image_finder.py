@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from ssd_plugin.datasets.annotations.imported.image_finder import AmbiguousImage, ImageFinder, name_parts
+from ssd_plugin.datasets.annotations.imported.image_finder import AmbiguousImage, NamedImageFinder, name_parts
 from tests.sample_folders.imported_formats import draw
 
 
 def finder(root, *names):
     for number, name in enumerate(names):
         draw(root / name, seed=number)
-    return ImageFinder(root)
+    return NamedImageFinder(root)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_different_files_that_fit_equally_are_ambiguous_and_copies_are_not(tmp_p
 def test_a_file_with_an_unknown_suffix_is_found_by_its_exact_name_if_it_is_an_image(tmp_path):
     draw(tmp_path / 'a.jpg').rename(tmp_path / 'a.jfif')
     (tmp_path / 'b.jfif').write_text('no image')
-    found = ImageFinder(tmp_path)
+    found = NamedImageFinder(tmp_path)
     assert found.find(['a.jfif'], tmp_path / 'x.csv') == tmp_path / 'a.jfif'
     assert found.find(['b.jfif'], tmp_path / 'x.csv') is None
 
