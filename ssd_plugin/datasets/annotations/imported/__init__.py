@@ -18,6 +18,7 @@ from . import (
     labelme,
     open_images_csv,
     retinanet_csv,
+    rotated_coco,
     tensorflow_csv,
     unknown_csv,
     via,
@@ -48,7 +49,16 @@ class ImportedFormat:
 FORMATS = (
     *(
         ImportedFormat(module.FORMAT, module.recognize, module.read)
-        for module in (cvat, label_studio, labelme, createml, tensorflow_csv, retinanet_csv, open_images_csv)
+        for module in (
+            cvat,
+            rotated_coco,
+            label_studio,
+            labelme,
+            createml,
+            tensorflow_csv,
+            retinanet_csv,
+            open_images_csv,
+        )
     ),
     *(ImportedFormat(module.FORMAT, module.recognize, module.read, True) for module in (via_json, via_csv)),
 )
