@@ -62,6 +62,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
             min_size=filters.get('min_size', 0),
             strict=self.test_mode,
             with_masks=any(getattr(step, 'with_mask', False) for step, _ in pipeline_steps(self)),
+            image_folder=self.data_prefix['img'],
         )
         self.table = table = CocoTable(self._parsed(Path(self.ann_file), options))
         self.cat_ids = table.categories
