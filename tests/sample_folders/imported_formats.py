@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,20 +14,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sample:
-    """An image: file name, (width, height), and boxes (class, x1, y1, x2, y2) in pixels."""
+    """An image: file name, (width, height), boxes (class, x1, y1, x2, y2) in pixels, split, and a file to copy."""
 
     name: str
     size: tuple[int, int] = (80, 60)
     boxes: tuple[tuple, ...] = ()
     split: str = 'train'
+    source: Path | None = None
 
     @property
     def stem(self):
         return Path(self.name).stem
 
-    @property
-    def number(self):
-        return sum(map(ord, self.name))
+    def place(self, folder):
+        """Write the image into a folder: a copy, or noise."""
+        path = folder / self.name
+        if self.source is None:
+            return draw(path, self.size, sum(map(ord, self.name)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(self.source, path))
 
 
 SAMPLES = (
@@ -54,7 +60,7 @@ def draw(path, size=(80, 60), seed=0):
 
 def cvat(folder, samples):
     for sample in samples:
-        draw(folder / 'images' / sample.name, sample.size, sample.number)
+        sample.place(folder / 'images')
     images = []
     for number, sample in enumerate(samples):
         boxes = ''.join(
@@ -120,7 +126,7 @@ def label_studio_task(name, regions, number=1, **annotation):
 def label_studio(folder, samples):
     tasks = []
     for number, sample in enumerate(samples, 1):
-        draw(folder / 'photos' / sample.name, sample.size, sample.number)
+        sample.place(folder / 'photos')
         width, height = sample.size
         regions = [
             label_studio_region(
@@ -167,7 +173,7 @@ def write_labelme(path, image_path, size, shapes, **fields):
 
 def labelme(folder, samples):
     for sample in samples:
-        draw(folder / sample.name, sample.size, sample.number)
+        sample.place(folder)
         # A rectangle may be drawn from any of its corners.
         shapes = [
             labelme_shape(name, ([[x1, y1], [x2, y2]], [[x2, y1], [x1, y2]])[index % 2])
@@ -181,7 +187,7 @@ def createml(folder, samples):
         entries = []
         for sample in samples:
             if sample.split == split:
-                draw(folder / split / sample.name, sample.size, sample.number)
+                sample.place(folder / split)
                 annotations = [
                     dict(
                         label=name,
@@ -204,7 +210,7 @@ def tensorflow_csv(folder, samples):
         rows = [('filename', 'width', 'height', 'class', 'xmin', 'ymin', 'xmax', 'ymax')]
         for sample in samples:
             if sample.split == split:
-                draw(folder / 'images' / split / sample.name, sample.size, sample.number)
+                sample.place(folder / 'images' / split)
                 rows += [(sample.name, *sample.size, *box) for box in sample.boxes]
         write_csv(folder / 'images' / f'{split}_labels.csv', rows)
 
@@ -212,7 +218,7 @@ def tensorflow_csv(folder, samples):
 def retinanet_csv(folder, samples):
     rows = []
     for sample in samples:
-        draw(folder / 'images' / sample.name, sample.size, sample.number)
+        sample.place(folder / 'images')
         boxes = [(*corners, name) for name, *corners in sample.boxes] or [('',) * 5]
         rows += [(f'images/{sample.name}', *box) for box in boxes]
     write_csv(folder / 'annotations.csv', rows)
@@ -232,7 +238,7 @@ def open_images_csv(folder, samples):
         rows = [OPEN_IMAGES + OPEN_IMAGES_FLAGS]
         for sample in samples:
             if sample.split == split:
-                draw(folder / split / sample.name, sample.size, sample.number)
+                sample.place(folder / split)
                 width, height = sample.size
                 rows += [
                     (sample.stem, 'xclick', identifiers[name], 1, *fractions, *[0] * len(OPEN_IMAGES_FLAGS))
@@ -253,7 +259,7 @@ def via_rectangle(x1, y1, x2, y2):
 def via_entries(folder, samples):
     entries = {}
     for sample in samples:
-        size = draw(folder / sample.name, sample.size, sample.number).stat().st_size
+        size = sample.place(folder).stat().st_size
         regions = [via_region(via_rectangle(*corners), animal=name) for name, *corners in sample.boxes]
         entries[f'{sample.name}{size}'] = dict(filename=sample.name, size=size, regions=regions, file_attributes={})
     return entries
