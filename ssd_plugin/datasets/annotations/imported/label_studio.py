@@ -80,7 +80,8 @@ def _read_task(reading: Reading, file: Path, where: str, task: Any, split: str |
             reading.leave_out('different boxes', where, text, boxes=len(_regions(other['result'])))
     regions = _regions(chosen['result'])
     size = next(filter(None, (size_of(r.get('original_width'), r.get('original_height')) for r in regions)), None)
-    drawn = reading.add(DrawnImage(names, file, where, size=size, split=split))
+    # Tasks that a program has written may lack the size.
+    drawn = reading.add(DrawnImage(names, file, where, size=size, fractions=size is None, split=split))
     labeled = {region.get('id') for region in regions if region.get('type') in LABELS}
     for region in regions:
         kind, place = region.get('type'), f'{where} {region.get("id")}'
@@ -110,10 +111,7 @@ def _read_region(reading: Reading, drawn: DrawnImage, region: dict, place: str) 
     """Add the box of a region, one for each of its labels."""
     try:
         value = region['value']
-        size = drawn.size
-        if size is None:
-            raise ValueError('it has no original_width and original_height')
-        corners = _corners(value, size)
+        corners = _corners(value, drawn.size)
         labels = value.get(region['type']) or ['']
         names = [class_name(name) for name in (labels if isinstance(labels, list) else [labels])]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -125,12 +123,14 @@ def _read_region(reading: Reading, drawn: DrawnImage, region: dict, place: str) 
     drawn.boxes += [DrawnBox(name, corners, place, shape=shape) for name in dict.fromkeys(names)]
 
 
-def _corners(value: dict, size: tuple[int, int]) -> Corners:
-    """Return xyxy in pixels of a region in percent."""
-    scale_x, scale_y = size[0] / 100, size[1] / 100
+def _corners(value: dict, size: tuple[int, int] | None) -> Corners:
+    """Return xyxy of a region in percent: in pixels, or in fractions if the size is not known."""
+    scale_x, scale_y = (side / 100 for side in size or (1, 1))
     if 'points' in value:
         return hull((number(x) * scale_x, number(y) * scale_y) for x, y in value['points'])
     degrees = number(value.get('rotation') or 0)
+    if degrees and size is None:
+        raise ValueError('it is rotated, and has no original_width and original_height')
     x, y = number(value['x']) * scale_x, number(value['y']) * scale_y
     if 'radiusX' in value:
         return turned_ellipse(x, y, number(value['radiusX']) * scale_x, number(value['radiusY']) * scale_y, degrees)

@@ -27,6 +27,8 @@ SHAPES = {
     'rotation': 'rotated',
     None: 'polygon',
 }
+# Labels that LabelMe's own conversions leave out.
+NO_CLASSES = ('__ignore__', '_background_')
 
 
 def recognize(folder: Path) -> list[Path]:
@@ -86,6 +88,9 @@ def _read_image(reading: Reading, file: Path, content: dict, shapes: list, split
         except (KeyError, TypeError, ValueError) as error:
             text = f'it lacks {error}' if isinstance(error, KeyError) else first_line(error)
             reading.leave_out('incomplete object', place, text, boxes=1)
+            continue
+        if name in NO_CLASSES:
+            reading.leave_out('marked to be ignored', place, f'its label is {name}', boxes=1)
             continue
         drawn.boxes.append(DrawnBox(name, corners, place, shape.get('difficult') is True, shape=SHAPES[kind]))
 

@@ -153,7 +153,7 @@ class Reading:
         """Return the images whose files exist and can be read, with their usable boxes.
 
         Raises:
-            UserError: There are none.
+            UserError: There are no images or no boxes, or most boxes do not fit their images.
         """
         located = self._located()
         found = sum(issue.images for issue in self.issues if isinstance(issue, LeftOut)) + len(located)
@@ -170,6 +170,11 @@ class Reading:
             because = f': {reasons[0]}' if reasons else ', and it names none'
             raise UserError(f'{self.root} has no image for the {found} of its {self.format_name} annotations{because}')
         self._check_boxes(images)
+        if not any(image.boxes for image in images):
+            lost = next((f': {issue}' for issue in self.issues if isinstance(issue, LeftOut) and issue.boxes), '')
+            raise UserError(
+                f'{self.root}: none of the {len(images)} images of its {self.format_name} annotations has a box{lost}'
+            )
         images = self._without_repetitions(images)
         self._report_unlabeled({image.path for image in images})
         names = sorted({box.name for image in images for box in image.boxes})

@@ -119,6 +119,14 @@ def test_an_object_with_two_labels_is_two_boxes(tmp_path):
     assert [box[0] for box in only_boxes(labeled)] == ['cat', 'pet']
 
 
+def test_a_size_that_a_program_did_not_write_is_that_of_the_file(tmp_path):
+    regions = [rectangle(0), rectangle(1, rotation=30)]
+    for entry in regions:
+        del entry['original_width'], entry['original_height']
+    labeled = read(tmp_path, label_studio_task('a.jpg', regions))
+    assert only_boxes(labeled) == [('cat', (8, 12, 48, 27), 'box')] and kinds(labeled) == {'incomplete object': (0, 1)}
+
+
 def test_a_broken_file_is_an_error_with_its_line(tmp_path):
     (tmp_path / 'export.json').write_text('[{"annotations": [{"result": []}],\n "data": {}},\n')
     with pytest.raises(UserError, match=r'export\.json:\d is not valid JSON'):

@@ -7,6 +7,8 @@ from ssd_plugin.errors import UserError
 from tests.datasets.annotations.imported.reading_support import kinds, only_boxes, read_folder
 from tests.sample_folders.imported_formats import draw, labelme_shape, write_labelme
 
+RECTANGLE = labelme_shape('cat', [[1, 2], [30, 40]])
+
 
 def read(tmp_path, *shapes, **fields):
     draw(tmp_path / 'a.jpg')
@@ -60,16 +62,22 @@ def test_what_has_no_box_is_counted(tmp_path):
     assert kinds(labeled) == {'unsupported shape': (0, 2), 'incomplete object': (0, 6)}
 
 
+def test_labels_that_are_no_classes_are_left_out(tmp_path):
+    names = ('cat', '__ignore__', '_background_')
+    labeled = read(tmp_path, *(labelme_shape(name, [[1, 2], [30, 40]]) for name in names))
+    assert labeled.classes == ('cat',) and kinds(labeled) == {'marked to be ignored': (0, 2)}
+
+
 @pytest.mark.parametrize(
     'image_path', ['a.jpg', '..\\photos\\a.jpg', 'C:\\x\\A.JPG', '../a.png', '', None, 'old name.jpg']
 )
 def test_an_image_is_found_by_its_path_or_by_the_name_of_the_file(image_path, tmp_path):
-    assert read(tmp_path, imagePath=image_path).images[0].path == tmp_path / 'a.jpg'
+    assert read(tmp_path, RECTANGLE, imagePath=image_path).images[0].path == tmp_path / 'a.jpg'
 
 
 def test_the_image_may_be_in_a_sibling_folder(tmp_path):
     draw(tmp_path / 'images/a.jpg')
-    write_labelme(tmp_path / 'labels/a.json', 'a.jpg', (80, 60), [])
+    write_labelme(tmp_path / 'labels/a.json', 'a.jpg', (80, 60), [RECTANGLE])
     assert read_folder(tmp_path).images[0].path == tmp_path / 'images/a.jpg'
 
 
@@ -92,14 +100,21 @@ def test_files_of_old_versions_and_those_with_the_picture_inside_are_recognized(
 @pytest.mark.parametrize('size', [None, (0, 0), (80, None)])
 def test_a_size_that_is_missing_is_that_of_the_file(size, tmp_path):
     draw(tmp_path / 'a.jpg')
-    write_labelme(tmp_path / 'a.json', 'a.jpg', size, [labelme_shape('cat', [[1, 2], [30, 40]])])
+    write_labelme(tmp_path / 'a.json', 'a.jpg', size, [RECTANGLE])
     assert only_boxes(read_folder(tmp_path)) == [('cat', (1, 2, 30, 40), 'box')]
+
+
+def test_images_without_any_box_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r'none of the 1 images of its LabelMe annotations has a box$'):
+        read(tmp_path)
+    with pytest.raises(UserError, match=r'has a box: .*a\.json: shapes\[0\]: cat is a point$'):
+        read(tmp_path, labelme_shape('cat', [[1, 2]], 'point'))
 
 
 def test_a_broken_file_is_left_out_and_named(tmp_path):
     draw(tmp_path / 'b.jpg')
     (tmp_path / 'b.json').write_text('{"version": "5.0", "shapes": [}')
-    labeled = read(tmp_path, labelme_shape('cat', [[1, 2], [30, 40]]))
+    labeled = read(tmp_path, RECTANGLE)
     assert [image.path.name for image in labeled.images] == ['a.jpg']
     assert kinds(labeled) == {'unreadable annotation': (1, 0), 'not annotated': (0, 0)}
     assert 'b.json:1 is not valid JSON' in str(labeled.issues[0])
