@@ -245,22 +245,21 @@ class Reading:
             )
 
     def _without_repetitions(self, images: Iterable[LabeledImage]) -> list[LabeledImage]:
-        """Return the images, each once in a split: the first description of several."""
+        """Return the images, each once in a split: of several descriptions, the first one with boxes."""
         by_path: dict[Path, dict[str | None, LabeledImage]] = defaultdict(dict)
         kept = []
-        # A file without a split may hold all images once more.
-        for image in sorted(images, key=lambda image: image.split is None):
+        # A file without a split may hold all images once more, and one that was not finished has them without boxes.
+        for image in sorted(images, key=lambda image: (image.split is None, not image.boxes)):
             described = by_path[image.path]
             same = described.get(image.split) or (next(iter(described.values()), None) if image.split is None else None)
             if same is None:
                 described[image.split] = image
                 kept.append(image)
-                continue
-            kind = 'listed twice' if set(same.boxes) == set(image.boxes) else 'different boxes'
-            text = f'{image.path.name} is already in {same.where}' + (
-                '' if kind == 'listed twice' else f', which is taken, with {len(same.boxes)} boxes'
-            )
-            self.leave_out(kind, image.where, text, 1, len(image.boxes))
+            elif set(same.boxes) == set(image.boxes):
+                self.leave_out('listed twice', image.where, f'{image.path.name} is also in {same.where}')
+            else:
+                text = f'{image.path.name} is also in {same.where}, which is taken, with {len(same.boxes)} boxes'
+                self.leave_out('different boxes', image.where, text, boxes=len(image.boxes))
         return sorted(kept, key=lambda image: (image.split or '', image.path))
 
     def _report_unlabeled(self, labeled: set[Path]) -> None:

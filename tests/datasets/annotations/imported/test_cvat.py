@@ -76,6 +76,14 @@ def test_names_repeat_across_subsets(tmp_path):
     }
 
 
+def test_of_two_files_the_one_with_boxes_is_taken(tmp_path):
+    draw(tmp_path / 'a.jpg')
+    write_cvat(tmp_path / '1', image(''))
+    write_cvat(tmp_path / '2', image(box(1, 2, 30, 40)))
+    labeled = read_folder(tmp_path)
+    assert len(only_boxes(labeled)) == 1 and kinds(labeled) == {'different boxes': (0, 0)}
+
+
 def test_the_default_subset_is_no_split(tmp_path):
     assert read(tmp_path, image(box(1, 2, 3, 4), subset='default')).images[0].split is None
 
