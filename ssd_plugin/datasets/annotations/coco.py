@@ -57,6 +57,21 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
         return unreadable(Issue('unreadable annotation', f'{path}:{error.lineno}', text))
     except (OSError, ValueError, RecursionError) as error:
         return unreadable(Issue('unreadable annotation', str(path), f'it cannot be read: {error}'))
+    return read_content(path, content, lists, folder, classes)
+
+
+def read_content(
+    path: Path, content: dict, lists: list[list], folder: Path | None = None, classes: tuple[str, ...] | None = None
+) -> Annotations:
+    """Read the content of a JSON file.
+
+    Args:
+        path: The file, for messages.
+        content: Its content.
+        lists: The lists ``images``, ``annotations`` and ``categories`` in it.
+        folder: Folder of the images, ``None`` to look for the first image in the usual folders.
+        classes: Names of the known classes, ``None`` for all categories of the file.
+    """
     return _CocoFile(path, content, lists).annotations(folder, classes)
 
 
