@@ -75,29 +75,42 @@ def load(path: Path) -> tuple[dict, list[list]]:
     return content, lists
 
 
-def without_project(categories: list, annotations: list, classes: Sequence[str]) -> list:
-    """Return the categories without the one that Roboflow writes for the project, which has no objects.
+def project_category(categories: list, annotations: list) -> dict | None:
+    """Return the category that Roboflow writes for the project, which is no class; ``None`` if there is none.
 
     It has the id 0 and the supercategory ``'none'``, all others have its name as their supercategory, and no annotation
-    uses it. It stays where it is asked for, or another category has its name: COCO's metric finds both by that name.
+    uses it.
+
+    Args:
+        categories: The entries of the list ``categories``.
+        annotations: The entries of the list ``annotations``.
+    """
+    entries = [category for category in categories if isinstance(category, dict)]
+    project = next((category for category in entries if category.get('id') == 0), {})
+    others = [category for category in entries if category is not project]
+    is_project = (
+        project.get('supercategory') == 'none'
+        and bool(others)
+        and all(category.get('supercategory') == project.get('name') for category in others)
+        and not any(isinstance(entry, dict) and entry.get('category_id') == 0 for entry in annotations)
+    )
+    return project if is_project else None
+
+
+def without_project(categories: list, annotations: list, classes: Sequence[str]) -> list:
+    """Return the categories of a file that is read as it is without that of :func:`project_category`.
+
+    It stays where it is asked for, or another category has its name: COCO's metric finds both by that name.
 
     Args:
         categories: The entries of the list ``categories``.
         annotations: The entries of the list ``annotations``.
         classes: Classes of the config; empty if there is none.
     """
-    entries = [category for category in categories if isinstance(category, dict)]
-    project = next((category for category in entries if category.get('id') == 0), {})
-    others = [category for category in entries if category is not project]
-    name = project.get('name')
-    is_project = (
-        project.get('supercategory') == 'none'
-        and name not in classes
-        and bool(others)
-        and all(category.get('supercategory') == name != category.get('name') for category in others)
-        and not any(isinstance(entry, dict) and entry.get('category_id') == 0 for entry in annotations)
-    )
-    return [category for category in categories if category is not project] if is_project else categories
+    project = project_category(categories, annotations)
+    kept = [category for category in categories if category is not project]
+    taken = {*classes, *(category.get('name') for category in kept if isinstance(category, dict))}
+    return categories if project is None or project.get('name') in taken else kept
 
 
 def add_sizes(images: list, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ssd_plugin.datasets.annotations import coco
-from ssd_plugin.datasets.annotations.coco_rules import LISTS, load
+from ssd_plugin.datasets.annotations.coco_rules import LISTS, load, project_category
 from ssd_plugin.datasets.annotations.records import AnnotatedImage
 from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, size_of_file
 from ssd_plugin.errors import UnusableData
@@ -166,24 +166,10 @@ def _read(scan: Scan, files: Sequence[_File]) -> FolderDataset:
 
 
 def _categories(content: dict) -> dict[int | str, str]:
-    """Return the names of the classes by id, without the project that Roboflow writes as category 0.
-
-    That one is never used, has the supercategory "none" and is the supercategory of the others.
-    """
-    entries = [entry for entry in content['categories'] if isinstance(entry, dict) and {'id', 'name'} <= entry.keys()]
-    used = {entry.get('category_id') for entry in content['annotations'] if isinstance(entry, dict)}
-    parents = {entry.get('supercategory') for entry in entries}
-    return {
-        entry['id']: entry['name']
-        for entry in entries
-        if not (
-            entry['id'] == 0
-            and entry.get('supercategory') == 'none'
-            and entry['name'] in parents
-            and 0 not in used
-            and len(entries) > 1
-        )
-    }
+    """Return the names of the classes by id, without the project that Roboflow writes as category 0."""
+    project = project_category(content['categories'], content['annotations'])
+    entries = [entry for entry in content['categories'] if isinstance(entry, dict) and entry is not project]
+    return {entry['id']: entry['name'] for entry in entries if {'id', 'name'} <= entry.keys()}
 
 
 def _located(scan: Scan, file: _File) -> tuple[Path, bool]:

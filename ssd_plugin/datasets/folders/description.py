@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from ssd_plugin.datasets.annotations.imported import unknown_csv
 from ssd_plugin.errors import UnusableData, UserError, nearest
 
 from .folder_dataset import Candidate, FolderDataset
@@ -20,6 +21,7 @@ def describe(
     format: str | None = None,  # noqa: A002 - the option of the tools has this name
     annotations: Path | None = None,
     images: Path | None = None,
+    class_attribute: str | None = None,
 ) -> FolderDataset:
     """Tell what a folder with images and annotations is, whatever its files and folders are called.
 
@@ -30,6 +32,7 @@ def describe(
         format: Key of the format (:data:`RECOGNIZERS`), ``None`` for any.
         annotations: File or folder of the annotations, ``None`` to look in the whole folder.
         images: Folder of the images, ``None`` to look in the whole folder.
+        class_attribute: The attribute with the class, for formats whose objects have several.
 
     Raises:
         UserError: It is nothing that can be read, or several things; the message names them and the option that
@@ -38,7 +41,7 @@ def describe(
     if folder.is_file() and annotations is None:
         folder, annotations = folder.parent, folder
     _check_arguments(folder, format, annotations, images)
-    scan = Scan(folder, annotations, images)
+    scan = Scan(folder, annotations, images, class_attribute)
     candidates = [
         candidate
         for key, recognizer in RECOGNIZERS.items()
@@ -46,6 +49,9 @@ def describe(
         for candidate in recognizer.recognize(scan)
     ]
     if not candidates:
+        tables = unknown_csv.recognize(scan.annotations) if format is None else []
+        if tables:
+            unknown_csv.refuse(tables)
         raise UserError(_nothing(scan, format))
     try:
         found = [replace(candidate.read(), others=candidate.unread) for candidate in candidates]

@@ -55,6 +55,7 @@ class FolderDataset:
         part: Returns some of the images as a dataset, given the images and the path of the list or annotation file to
             write. The config names that path absolutely.
         others: Descriptions of the same images that were not read.
+        notes: Lines about what was found, taken and left out by an import.
     """
 
     format: str
@@ -67,6 +68,7 @@ class FolderDataset:
     suffix: str
     part: Callable[[Sequence[AnnotatedImage], Path], Part]
     others: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import coco_folder, lists_folder, voc_folder, yolo_folder
+from . import coco_folder, imported_folder, lists_folder, voc_folder, yolo_folder
 from .folder_dataset import Candidate
 from .scan import Scan
 
@@ -20,10 +20,16 @@ class Recognizer(NamedTuple):
     recognize: Callable[[Scan], list[Candidate]]
 
 
+IMPORTED = {key: Recognizer(*entry) for key, entry in imported_folder.recognizers().items()}
 # By the key that --format takes. Of several descriptions of the same images, that of the first format is read.
 RECOGNIZERS: dict[str, Recognizer] = {
-    module.FORMAT: Recognizer(module.TITLE, module.recognize)
-    for module in (voc_folder, coco_folder, yolo_folder, lists_folder)
+    # A file of this kind is COCO as well, but with other boxes.
+    'cvat-coco': IMPORTED['cvat-coco'],
+    **{
+        module.FORMAT: Recognizer(module.TITLE, module.recognize)
+        for module in (voc_folder, coco_folder, yolo_folder, lists_folder)
+    },
+    **IMPORTED,
 }
 
 

@@ -16,10 +16,19 @@ class Scan:
         root: The folder.
         annotations: File or folder of the annotations, ``None`` to look in the whole folder.
         images: Folder of the images, ``None`` for the folder itself.
+        class_attribute: The attribute with the class, for formats whose objects have several; ``None`` for the only
+            one that all of them have.
     """
 
-    def __init__(self, root: Path, annotations: Path | None = None, images: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        annotations: Path | None = None,
+        images: Path | None = None,
+        class_attribute: str | None = None,
+    ) -> None:
         self.root = root
+        self.class_attribute = class_attribute
         self.annotations = annotations or root
         self.image_root = images or root
         self.images = images_below(self.image_root)

@@ -34,33 +34,34 @@ class ImportedFormat:
     """A format.
 
     Attributes:
+        key: Name in options.
         name: Name for people.
         recognize: Returns the annotation files of this format in a folder and the folders below, sorted.
         read: Reads annotation files, given the dataset's folder, the files, and the folder of the images or ``None``.
         has_attributes: Whether the class is one of several attributes, which ``read`` takes as ``class_attribute``.
     """
 
+    key: str
     name: str
     recognize: Callable[[Path], list[Path]]
     read: Callable[..., LabeledSet]
     has_attributes: bool = False
 
 
-FORMATS = (
-    *(
-        ImportedFormat(module.FORMAT, module.recognize, module.read)
-        for module in (
-            cvat,
-            rotated_coco,
-            label_studio,
-            labelme,
-            createml,
-            tensorflow_csv,
-            retinanet_csv,
-            open_images_csv,
-        )
-    ),
-    *(ImportedFormat(module.FORMAT, module.recognize, module.read, True) for module in (via_json, via_csv)),
+FORMATS = tuple(
+    ImportedFormat(key, module.FORMAT, module.recognize, module.read, module in (via_json, via_csv))
+    for key, module in {
+        'cvat': cvat,
+        'cvat-coco': rotated_coco,
+        'label-studio': label_studio,
+        'labelme': labelme,
+        'createml': createml,
+        'tensorflow-csv': tensorflow_csv,
+        'retinanet-csv': retinanet_csv,
+        'open-images-csv': open_images_csv,
+        'via-json': via_json,
+        'via-csv': via_csv,
+    }.items()
 )
 
 
