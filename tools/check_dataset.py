@@ -1,5 +1,6 @@
 """Find what is wrong with a dataset before training on it.
 
+python tools/check_dataset.py FOLDER [--format FORMAT] [--annotations PATH] [--images FOLDER]
 python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--figure FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
@@ -20,6 +21,7 @@ from ssd_plugin.analysis.dataset_priors import compare_with_priors
 from ssd_plugin.analysis.dataset_repair import write_repaired
 from ssd_plugin.analysis.dataset_report import is_safe, issue_lines, verdict
 from ssd_plugin.analysis.image_scan import FileFacts, read_all
+from ssd_plugin.cli.arguments import add_folder_arguments
 from ssd_plugin.cli.data_paths import check_data_paths
 from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.configs import read_config
@@ -36,14 +38,14 @@ def parse_args() -> argparse.Namespace:
         'data',
         nargs='?',
         type=Path,
-        help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a JSON file; by default the '
-        'data that --config names',
+        help='folder of images with annotations, in any layout, or a JSON file; by default the data that --config '
+        'names',
     )
     parser.add_argument(
         '--config',
         help=f'config with the known classes and the priors to compare (default: the priors of {DEFAULT_CONFIG})',
     )
-    parser.add_argument('--images', type=Path, help='image folder of a JSON file')
+    add_folder_arguments(parser)
     parser.add_argument('--fix', type=Path, metavar='FOLDER', help='write repaired annotations to this new folder')
     parser.add_argument(
         '--figure',
@@ -67,12 +69,13 @@ def parse_args() -> argparse.Namespace:
 def read_datasets(args: argparse.Namespace) -> list[tuple[Path, Annotations]]:
     """Return path and annotations of the datasets to check."""
     cfg = read_config(args.config, dict(data_root=str(args.data)) if args.data else None) if args.config else None
-    if cfg is not None and (args.data is None or args.data.is_dir()):
+    chosen = args.format or args.annotations
+    if cfg is not None and (args.data is None or (args.data.is_dir() and not chosen)):
         if args.data is None:
             check_data_paths(cfg, ('train', 'val', 'test'))
         return list(dataset_sources.of_config(cfg))
     classes = None if cfg is None else dataset_sources.classes_of(cfg)
-    return list(dataset_sources.of_path(args.data, args.images, classes))
+    return list(dataset_sources.of_path(args.data, args.images, classes, args.format, args.annotations))
 
 
 def main() -> int:

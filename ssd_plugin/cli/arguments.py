@@ -2,9 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
+
+from ssd_plugin.datasets.folders import RECOGNIZERS
 
 
 class SettingsAction(DictAction):
@@ -43,6 +46,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # torch.distributed passes --local-rank where it does not set the environment variable LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that decide what is read of a folder of images and annotations."""
+    parser.add_argument(
+        '--format',
+        choices=list(RECOGNIZERS),
+        help='format of the annotations in a folder (default: told by their content)',
+    )
+    parser.add_argument(
+        '--annotations', type=Path, help='file or folder of the annotations, where a folder has several'
+    )
+    parser.add_argument('--images', type=Path, help='folder of the images, where they are elsewhere')
 
 
 def at_least_one(text: str) -> int:

@@ -7,8 +7,12 @@ import pytest
 import torch
 from mmdet.registry import DATASETS
 
-from ssd_plugin.analysis.sample_sheets import HEIGHT, TITLE, contact_sheet, stages
+from ssd_plugin.analysis.sample_sheets import HEIGHT, TITLE, contact_sheet, ground_truth_sheet, stages
 from ssd_plugin.configs import read_config
+from ssd_plugin.datasets.folders import describe
+from ssd_plugin.errors import UserError
+from tests.sample_folders import voc_folders
+from tests.sample_folders.samples import Sample, write_image, write_text
 from tests.support import ROOT
 
 CONFIG = 'ssd_plugin::demo/ssd_depthwise_shapes.py'
@@ -109,3 +113,40 @@ def test_a_sheet_that_cannot_be_written_is_one_line_and_leaves_nothing(shapes, t
     error = capsys.readouterr().err
     assert error == f'error: nothing can be written to the folder {tmp_path} ({tmp_path}/sheet.png): File too large\n'
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_shown_without_a_config(run_tool, tmp_path):
+    voc_folders.annots(tmp_path / 'mine')
+    result = run_tool('browse_dataset.py', 'mine', '--number', '3', '--columns', '3')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith('mine is VOC XML (mine/annots): 6 images in all')
+    assert cv2.imread(str(tmp_path / 'browse_dataset.png')).shape[0] == 334
+    for arguments, message in (
+        (('mine', '--stages'), 'need a config'),
+        (('mine', '--format', 'yolo'), 'no annotations in a known format (YOLO txt)'),
+        (('mine', '--images', 'nowhere'), 'no such folder'),
+    ):
+        refused = run_tool('browse_dataset.py', *arguments)
+        assert refused.returncode > 0 and message in refused.stderr and refused.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize('scale', [1, 5])
+def test_boxes_are_drawn_where_training_reads_them(tmp_path, scale):
+    """A box of an image that was annotated five times as large is scaled."""
+    sample = Sample('a', 'train', (400, 300), (('cat', (100, 150, 200, 250)),))
+    image = write_image(tmp_path / 'a.png', sample)
+    cv2.imwrite(str(image), np.zeros((300, 400, 3), np.uint8))
+    write_text(tmp_path / 'a.xml', voc_folders.xml_text(sample, scale=scale))
+    sheet = ground_truth_sheet(describe(tmp_path), 1, 1, 0)[:, TITLE:]
+    # Both lines of the box, and nothing else that far from the name in its corner.
+    bright = (sheet.amax(0) > 100).nonzero()
+    low, high = bright.amin(0).tolist(), bright.amax(0).tolist()
+    assert low == pytest.approx([150, 100], abs=2) and high == pytest.approx([250, 200], abs=2)
+
+
+def test_a_folder_whose_images_cannot_be_read_is_one_line(tmp_path):
+    voc_folders.beside(tmp_path)
+    for path in tmp_path.glob('*.jpg'):
+        path.write_bytes(b'<html>')
+    with pytest.raises(UserError, match='has no image that can be read'):
+        ground_truth_sheet(describe(tmp_path), 1, 1, 0)

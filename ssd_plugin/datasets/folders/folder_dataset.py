@@ -1,7 +1,7 @@
 """A folder that was recognized: its splits, its classes, and the configs of the datasets that read it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,8 +67,13 @@ class FolderDataset:
     sources: tuple[tuple[Path, Annotations], ...]
     suffix: str
     part: Callable[[Sequence[AnnotatedImage], Path], Part]
-    others: tuple[str, ...] = field(default=())
+    others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counts = ', '.join(f'{len(split.images)} images in {name}' for name, split in self.splits.items())
+        unread = f'; not read, since it describes the same images: {", ".join(self.others)}' if self.others else ''
+        return f'{self.root} is {self.title} ({self.annotations}): {counts}, {len(self.classes)} classes{unread}'
 
 
 @dataclass(frozen=True)
