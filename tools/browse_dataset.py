@@ -76,7 +76,7 @@ def folder_sheet(args: argparse.Namespace) -> Tensor:
     if args.stages is not None or args.cfg_options:
         raise UserError(f'{args.config} is a folder: --stages and --cfg-options need a config')
     check_target(args.out)
-    found = describe(Path(args.config), args.format, args.annotations, args.images)
+    found = describe(Path(args.config), args.format, args.annotations, args.images, args.class_attribute)
     print(found)
     return ground_truth_sheet(found, args.number, args.columns, args.seed)
 

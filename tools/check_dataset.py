@@ -69,13 +69,15 @@ def parse_args() -> argparse.Namespace:
 def read_datasets(args: argparse.Namespace) -> list[tuple[Path, Annotations]]:
     """Return path and annotations of the datasets to check."""
     cfg = read_config(args.config, dict(data_root=str(args.data)) if args.data else None) if args.config else None
-    chosen = args.format or args.annotations
+    chosen = args.format or args.annotations or args.class_attribute
     if cfg is not None and (args.data is None or (args.data.is_dir() and not chosen)):
         if args.data is None:
             check_data_paths(cfg, ('train', 'val', 'test'))
         return list(dataset_sources.of_config(cfg))
     classes = None if cfg is None else dataset_sources.classes_of(cfg)
-    return list(dataset_sources.of_path(args.data, args.images, classes, args.format, args.annotations))
+    return list(
+        dataset_sources.of_path(args.data, args.images, classes, args.format, args.annotations, args.class_attribute)
+    )
 
 
 def main() -> int:

@@ -30,6 +30,7 @@ def of_path(
     classes: tuple[str, ...] | None = None,
     kind: str | None = None,
     described: Path | None = None,
+    class_attribute: str | None = None,
     log: Callable[[str], object] = print,
 ) -> Iterator[tuple[Path, Annotations]]:
     """Read the annotations of a folder, or one JSON file.
@@ -43,7 +44,8 @@ def of_path(
         classes: Names of the known classes, ``None`` to accept all that occur.
         kind: Key of the format, ``None`` to tell it by content.
         described: File or folder of the annotations in the folder, ``None`` to look for them.
-        log: Receives a line about what a folder of another layout holds.
+        class_attribute: The attribute with the class, for formats whose objects have several.
+        log: Receives lines about what a folder of another layout holds.
 
     Yields:
         Path and annotations of each dataset.
@@ -52,9 +54,10 @@ def of_path(
         UserError: There is none.
     """
     is_file = path.suffix == '.json' and not path.is_dir()
-    if kind or described or not (is_file or _is_usual(path)):
-        found = describe(path, kind, described, images)
-        log(str(found))
+    if kind or described or class_attribute or not (is_file or _is_usual(path)):
+        found = describe(path, kind, described, images, class_attribute)
+        for line in (str(found), *found.notes):
+            log(line)
         for source, annotations in found.sources:
             annotations.classes = classes or annotations.classes
             yield source, annotations

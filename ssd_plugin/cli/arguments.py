@@ -59,6 +59,9 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         '--annotations', type=Path, help='file or folder of the annotations, where a folder has several'
     )
     parser.add_argument('--images', type=Path, help='folder of the images, where they are elsewhere')
+    parser.add_argument(
+        '--class-attribute', metavar='NAME', help='attribute with the class, where objects have several (VIA)'
+    )
 
 
 def at_least_one(text: str) -> int:
