@@ -30,6 +30,7 @@ TOOLS = {
     'slurm_train',
     'test',
     'train',
+    'tune_priors',
 }
 
 

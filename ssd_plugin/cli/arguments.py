@@ -54,3 +54,14 @@ def at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not an integer of 1 or more')
     return int(text)
+
+
+def zero_or_more(text: str) -> int:
+    """Convert the text of an argument to an integer that is not negative.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is not such an integer.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is not an integer of 0 or more')
+    return int(text)
