@@ -9,7 +9,7 @@ from ssd_plugin.datasets.annotations.records import AnnotatedImage
 from . import prior_coverage
 from .config_priors import priors_of
 
-# Fraction of unreached objects from which the tool that tunes priors is named.
+# Fraction of unreached objects above which the tool that tunes priors is named.
 MANY = 0.05
 
 
