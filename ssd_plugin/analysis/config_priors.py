@@ -1,4 +1,4 @@
-"""The priors of a config by level and cell, without building its model."""
+"""The priors of a config by level and cell."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,8 @@ from mmengine.config import Config
 from torch import Tensor
 
 from ssd_plugin.configs import SPLITS, pipeline_steps
-from ssd_plugin.errors import UserError
+from ssd_plugin.errors import UserError, first_line
+from ssd_plugin.models.feature_levels import complete_levels
 from ssd_plugin.models.task_modules import SSDPriorGenerator
 
 from .text_tables import aligned
@@ -106,8 +107,16 @@ def priors_of(cfg: Config) -> ConfigPriors:
 
 
 def _generator_options(cfg: Config) -> dict:
-    """Return the settings of the prior generator; MMDetection's heads call it ``anchor_generator``."""
-    head = (cfg.get('model') or {}).get('bbox_head')
+    """Return the settings of the prior generator; MMDetection's heads call it ``anchor_generator``.
+
+    Raises:
+        UserError: There is none, or its strides cannot be found out.
+    """
+    model = cfg.get('model') or {}
+    try:
+        head = complete_levels(model).get('bbox_head')
+    except ValueError as error:
+        raise UserError(f'{cfg.filename}: {first_line(error)}') from error
     head = head if isinstance(head, dict) else {}
     options = head.get('prior_generator') or head.get('anchor_generator')
     if not options:

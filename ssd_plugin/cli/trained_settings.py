@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ssd_plugin.configs import datasets_of_splits
 from ssd_plugin.errors import UserError
+from ssd_plugin.models.feature_levels import complete_levels
 
 from .config_sections import own_classes
 
@@ -166,14 +167,24 @@ def _differences(cfg: Config, trained: Mapping[str, Any]) -> Iterator[str]:
     then = trained.get('model')
     if not isinstance(then, dict):
         return
+    completed = _completed(then), _completed(cfg.model)
     for part, names in (('bbox_head', _HEAD), ('data_preprocessor', _INPUT)):
-        before, now = then.get(part), cfg.model.get(part)
+        before, now = (model.get(part) for model in completed)
         if not isinstance(before, dict) or not isinstance(now, dict):
             continue
         for name in names:
             pair = before.get(name), now.get(name)
             if _plain(pair[0]) != _plain(pair[1]) and not _same_component(*pair):
                 yield from _leaves(f'model.{part}.{name}', *map(_plain, pair))
+
+
+def _completed(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a model with the strides that its network gives, if it can be built."""
+    try:
+        return complete_levels(model)
+    except Exception:
+        # What another version has trained may have parts that this one does not know.
+        return model
 
 
 def _plain(value: Any) -> Any:

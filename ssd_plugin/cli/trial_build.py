@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ssd_plugin.compat import managers_kept
 from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.errors import UserError, first_line
+from ssd_plugin.models.feature_levels import channels_of, check_channels
 from ssd_plugin.models.heads import MultiBoxHead
 
 from .config_keys import check_sections, unregistered
@@ -233,22 +234,21 @@ def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]
         UserError: They do not.
     """
     network = model.to('meta').eval()
-    wanted = tuple(cfg.model.bbox_head.in_channels)
     for key, (width, height) in _input_sizes(cfg, splits):
         dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
         images = torch.zeros(1, 3, height, width, dtype=dtype, device='meta')
         where = f'at an input of {width}x{height} ({key})'
         maps = _run(network.backbone, images, f'model.backbone {where}')
-        if network.with_neck:
-            given = tuple(feature.shape[1] for feature in maps)
-            text = f'model.neck does not take the channels {given} that model.backbone gives {where}'
-            maps = _run(network.neck, maps, text)
-        given = tuple(feature.shape[1] for feature in maps)
-        if given != wanted:
-            giver = 'model.neck' if network.with_neck else 'model.backbone'
-            raise UserError(
-                f'levels do not agree: {giver} gives channels {given}, model.bbox_head.in_channels is {wanted}'
-            )
+        giver = 'model.backbone'
+        try:
+            if network.with_neck:
+                check_channels(giver, maps, 'model.neck.in_channels', getattr(network.neck, 'in_channels', None))
+                text = f'model.neck does not take the channels {channels_of(maps)} that model.backbone gives {where}'
+                maps = _run(network.neck, maps, text)
+                giver = 'model.neck'
+            check_channels(giver, maps, 'model.bbox_head.in_channels', network.bbox_head.in_channels)
+        except ValueError as error:
+            raise UserError(first_line(error)) from error
         sizes = [tuple(feature.shape[-2:]) for feature in maps]
         try:
             model.bbox_head.prior_generator.grid_priors(sizes, device='cpu')

@@ -64,7 +64,7 @@ def test_a_config_without_a_mistake_passes_and_leaves_nothing_behind(load, tmp_p
         (f'{PRIORS}.input_size=[300,300]', r'the scale of the pipeline of train_dataloader.dataset is \(320, 240\): '),
         (
             'model.neck.in_channels=[64,128,255]',
-            'model.neck does not take the channels .64, 128, 256. that model.backb',
+            r'model.backbone gives channels \(64, 128, 256\), model.neck.in_channels is \(64, 128, 255\)',
         ),
         ('model.backbone=3', 'model.backbone must be .*got 3'),
         ('model.test_cfg.score_threshold=0.3', "model.test_cfg has no key 'score_threshold'; did you mean score_thr?"),

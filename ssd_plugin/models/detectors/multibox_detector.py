@@ -1,4 +1,4 @@
-"""Single-stage detector with an optional validation loss."""
+"""Single-stage detector whose parts agree on channels and strides, with an optional validation loss."""
 
 from typing import Any
 
@@ -10,22 +10,43 @@ from mmdet.structures.bbox import get_box_tensor, scale_boxes
 from mmdet.utils import reduce_mean
 from mmengine.structures import BaseDataElement, InstanceData
 
+from ssd_plugin.models.feature_levels import complete_levels
+
 
 @MODELS.register_module()
 class MultiBoxDetector(SingleStageDetector):
-    """MMDetection's ``SingleStageDetector`` with an optional validation loss.
+    """MMDetection's ``SingleStageDetector`` that connects its parts, with an optional validation loss.
+
+    What the configs of :class:`SSDExtraLayers`, :class:`MultiBoxHead` and :class:`SSDPriorGenerator` leave out,
+    ``in_channels`` and ``strides``, is taken from the network (:func:`complete_levels`), so that another backbone is a
+    change of ``backbone`` alone.
 
     With ``val_loss``, MMEngine's validation averages the losses and lists ``val_loss`` and its parts among the metrics,
     for a schedule that waits for a plateau (``ReduceOnPlateauLR`` with ``monitor='val_loss'``).
 
     Args:
-        args: Positional arguments of ``SingleStageDetector``.
+        backbone: Config of the backbone.
+        neck: Config of the neck.
+        bbox_head: Config of the head.
+        args: Other positional arguments of ``SingleStageDetector``.
         val_loss: Whether validation computes the loss.
-        kwargs: Keyword arguments of ``SingleStageDetector``.
+        kwargs: Other keyword arguments of ``SingleStageDetector``.
+
+    Raises:
+        ValueError: The parts do not agree; the message names both sides.
     """
 
-    def __init__(self, *args: Any, val_loss: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict | None = None,
+        bbox_head: dict | None = None,
+        *args: Any,
+        val_loss: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        parts = complete_levels(dict(backbone=backbone, neck=neck, bbox_head=bbox_head))
+        super().__init__(parts['backbone'], parts['neck'], parts['bbox_head'], *args, **kwargs)
         self.val_loss = val_loss
 
     def val_step(self, data: dict) -> list[DetDataSample | BaseDataElement]:

@@ -38,8 +38,9 @@ class MultiBoxHead(BaseDenseHead):
 
     Args:
         num_classes: Number of classes C without the background.
-        in_channels: Per level, channels of the feature map.
         prior_generator: Config of a prior generator, also MMDetection's ``SSDAnchorGenerator``.
+        in_channels: Per level, channels of the feature map. ``None`` in a config of :class:`MultiBoxDetector` for those
+            that backbone and neck have.
         bbox_coder: Config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
         matcher: Config of the matcher.
         loss_multibox: Config of the loss, which must take the kind of targets that the matcher gives.
@@ -71,8 +72,8 @@ class MultiBoxHead(BaseDenseHead):
     def __init__(
         self,
         num_classes: int,
-        in_channels: Sequence[int],
         prior_generator: dict,
+        in_channels: Sequence[int] | None = None,
         bbox_coder: dict = dict(type='VarianceBBoxCoder'),
         matcher: dict = dict(type='SSDMatcher'),
         loss_multibox: dict = dict(type='MultiBoxLoss'),
@@ -87,6 +88,12 @@ class MultiBoxHead(BaseDenseHead):
         init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if in_channels is None:
+            raise ValueError(
+                'in_channels is missing, which MultiBoxDetector takes from backbone and neck: set model.type to it, or '
+                'give in_channels'
+            )
+        self.in_channels = tuple(in_channels)
         self.layout = OutputLayout.of_head(num_classes, use_sigmoid, background, unused_outputs)
         self.prior_generator = TASK_UTILS.build(prior_generator)
         self.bbox_coder = TASK_UTILS.build(bbox_coder)

@@ -26,7 +26,7 @@ class SSDPriorGenerator:
     Args:
         input_size: Side of a square input, or (width, height), in pixels.
         strides: Per level, the distance between cells in pixels, or (x, y). A level has ``ceil(side / stride)`` cells
-            along a side.
+            along a side. ``None`` in a config of :class:`MultiBoxDetector` for those of its feature maps.
         aspect_ratios: Per level, the ratios a > 1. Each gives a wide (a) and a tall (1/a) prior. ``None`` for a level
             whose ``sizes`` are all square.
         flip: Whether each ratio a also gives 1/a, as in the original release. ``False`` gives one prior for each ratio.
@@ -55,7 +55,7 @@ class SSDPriorGenerator:
     def __init__(
         self,
         input_size: int | tuple[int, int],
-        strides: Sequence[float | tuple[float, float]],
+        strides: Sequence[float | tuple[float, float]] | None = None,
         aspect_ratios: Sequence[Sequence[float] | None] | None = None,
         flip: bool = True,
         scales: Sequence[float] | None = None,
@@ -76,6 +76,11 @@ class SSDPriorGenerator:
             raise ValueError(
                 f'give exactly one of scales, scale_range and sizes, got scales={scales}, '
                 f'scale_range={scale_range}, sizes={sizes}'
+            )
+        if strides is None:
+            raise ValueError(
+                'strides are missing, which MultiBoxDetector takes from its feature maps: set model.type to it, or '
+                'give strides'
             )
         self.input_size: tuple[int, int] = _pair(input_size)
         self.strides: list[tuple[float, float]] = [_pair(stride) for stride in strides]
