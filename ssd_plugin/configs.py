@@ -135,8 +135,14 @@ def _moved(value: Any, old: str, new: str) -> Any:
 
 
 def drop_pretrained(cfg: Any) -> None:
-    """Remove the checkpoints of pretrained weights (``init_cfg.checkpoint``) from the config of a model, in place."""
+    """Remove pretrained weights from the config of a model, in place.
+
+    These are ``init_cfg`` with a ``checkpoint``, and ``checkpoint`` and ``pretrained`` of a part itself.
+    """
     for part in _dicts(cfg):
+        for key in ('checkpoint', 'pretrained'):
+            if 'type' in part and part.get(key):
+                part[key] = None
         init_cfg = part.get('init_cfg')
         if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg:
             part['init_cfg'] = None
