@@ -262,6 +262,8 @@ class MultiBoxHead(BaseDenseHead):
 
     def _settings(self, cfg: dict, with_nms: bool) -> DetectionSettings:
         """Convert MMDetection's ``test_cfg`` to the settings of detection."""
+        if cfg.get('tiles') is not None:
+            raise ValueError("test_cfg.tiles needs model.type='MultiBoxDetector', which detects in windows")
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
