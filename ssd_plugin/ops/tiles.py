@@ -60,9 +60,10 @@ def merge_windows(
     """Return the detections of an image from those in its windows.
 
     A box that is cut at an inner border of its window is dropped where another window shows all of the box and what
-    lies beyond. With the overlap of :func:`tile_windows`, an object smaller than the overlap is whole in a window, which
-    decides about it. Of boxes of a class that overlap, the one with the highest score is kept. Between windows, boxes of
-    which one is cut also overlap where one covers most of the other: the part of an object has a low IoU with it.
+    lies beyond. With the overlap of :func:`tile_windows`, an object smaller than the overlap is whole in a window,
+    which decides about it. Of boxes of a class that overlap, the one with the highest score is kept. Between windows,
+    boxes of which one is cut also overlap where one covers most of the other: the part of an object has a low IoU with
+    the object.
 
     Args:
         found: D detections, xyxy in pixels of the image.
