@@ -106,7 +106,8 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
         if len(table) != len(self):
             # ``indices`` selects some of the images.
             return collect_boxes(self)
-        return BoxTable(table.boxes, np.repeat(np.arange(len(table)), np.diff(table.starts)), table.sizes)
+        images = np.repeat(np.arange(len(table)), np.diff(table.starts))
+        return BoxTable(table.boxes, images, table.labels, table.sizes)
 
     def _parsed(self, source: Path, options: dict) -> Path:
         """Return the folder with the arrays. The first process writes it while the others wait."""
