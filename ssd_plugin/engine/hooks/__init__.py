@@ -1,6 +1,7 @@
-"""Hooks that report on the data, and hooks that make training faster."""
+"""Hooks that report on the data, hooks that make training faster, and early stopping."""
 
 from .data import DrawingHook, DroppedPairsHook, MosaicSwitchHook, SkippedImagesHook, UnusableBoxesHook
+from .early_stopping_hook import ExactEarlyStoppingHook
 from .performance import ChannelsLastHook, CompileHook, KeepHostMemoryHook
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     'CompileHook',
     'DrawingHook',
     'DroppedPairsHook',
+    'ExactEarlyStoppingHook',
     'KeepHostMemoryHook',
     'MosaicSwitchHook',
     'SkippedImagesHook',
