@@ -37,7 +37,9 @@ def contact_sheet(dataset: Any, indices: Sequence[int], columns: int) -> Tensor:
         instances = sample['data_samples'].gt_instances
         title = Path(sample['data_samples'].metainfo.get('img_path', '')).name
         boxes = get_box_tensor(instances.bboxes)
-        cells.append(_cell(sample['inputs'].flip(0), boxes, instances.labels.tolist(), dataset.metainfo, title))
+        # Images of one channel are shown in three.
+        pixels = sample['inputs'].flip(0).expand(3, -1, -1)
+        cells.append(_cell(pixels, boxes, instances.labels.tolist(), dataset.metainfo, title))
     return _grid(cells, columns)
 
 
@@ -118,8 +120,8 @@ def _window_cell(results: dict[str, Any], window: Sequence[float], meta: dict[st
 
 
 def _rgb_tensor(image: np.ndarray) -> Tensor:
-    """Convert ``(H, W, 3)`` BGR to ``(3, H, W)`` RGB."""
-    return torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
+    """Convert ``(H, W, 3)`` BGR, or ``(H, W, 1)`` gray, to ``(3, H, W)`` RGB."""
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).flip(0).expand(3, -1, -1)
 
 
 def _cell(image: Tensor, boxes: Tensor, labels: list[int], meta: dict[str, Any], title: str) -> Tensor:

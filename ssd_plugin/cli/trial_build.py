@@ -234,10 +234,11 @@ def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]
     """
     network = model.to('meta').eval()
     wanted = tuple(cfg.model.bbox_head.in_channels)
+    colors = _colors(cfg, splits)
     for key, (width, height) in _input_sizes(cfg, splits):
         dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
-        images = torch.zeros(1, 3, height, width, dtype=dtype, device='meta')
-        where = f'at an input of {width}x{height} ({key})'
+        images = torch.zeros(1, colors, height, width, dtype=dtype, device='meta')
+        where = f'at an input of {width}x{height}{" in gray" if colors == 1 else ""} ({key})'
         maps = _run(network.backbone, images, f'model.backbone {where}')
         if network.with_neck:
             given = tuple(feature.shape[1] for feature in maps)
@@ -254,6 +255,34 @@ def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]
             model.bbox_head.prior_generator.grid_priors(sizes, device='cpu')
         except (ValueError, ArithmeticError) as error:
             raise UserError(f'{key} is {(width, height)}: {first_line(error)}') from error
+
+
+def _colors(cfg: Config, splits: Sequence[str]) -> int:
+    """Return the number of channels of the images that the pipelines give.
+
+    Raises:
+        UserError: The pipelines of the splits do not agree, or the data preprocessor expects others.
+    """
+    gray = {
+        f'{split}_dataloader': any(
+            isinstance(step.transform, dict) and str(step.transform.get('type')).rpartition('.')[2] == 'ToGray'
+            for step in pipeline_steps(cfg[f'{split}_dataloader'].dataset, first_only=True)
+        )
+        for split in splits
+    }
+    if not any(gray.values()):
+        return 3
+    if not all(gray.values()):
+        one, other = (min(key for key, found in gray.items() if found is kind) for kind in (True, False))
+        raise UserError(f'the pipeline of {one} has a step ToGray, and that of {other} has none')
+    settings = cfg.model.get('data_preprocessor') or {}
+    for name in ('mean', 'std'):
+        if len(settings.get(name) or [0]) != 1:
+            raise UserError(f'model.data_preprocessor.{name} must be one value for gray images, got {settings[name]}')
+    for name in ('bgr_to_rgb', 'rgb_to_bgr'):
+        if settings.get(name):
+            raise UserError(f'model.data_preprocessor.{name} must be False for gray images, which have one channel')
+    return 1
 
 
 def _run(part: nn.Module, inputs: Any, what: str) -> Sequence[torch.Tensor]:

@@ -34,6 +34,17 @@ def test_a_sheet_has_a_cell_for_each_sample(dataset):
     assert sheet.dtype == torch.uint8 and sheet.shape == (3, 2 * (HEIGHT + TITLE) + 18, 2 * 400 + 18)
 
 
+def test_images_of_one_channel_are_shown_in_gray(shapes):
+    cfg = read_config(CONFIG, dict(data_root=str(shapes)))
+    cfg.train_dataloader.dataset.pipeline.insert(-1, dict(type='ToGray'))
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    colors = stages(dataset, 0, seed=3)
+    gray = colors[:, TITLE + 6 : TITLE + 6 + HEIGHT, -200:-100]
+    assert contact_sheet(dataset, [0, 1], columns=2).shape[0] == 3 and colors.shape[0] == 3
+    # Most of the last stage is gray, but for the boxes.
+    assert (gray.amax(dim=0) == gray.amin(dim=0)).float().mean() > 0.5
+
+
 def test_stages_show_window_sample_and_colors(dataset):
     sheet = stages(dataset, 0, seed=3)
     assert sheet.shape[1] == HEIGHT + TITLE + 12

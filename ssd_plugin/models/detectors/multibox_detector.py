@@ -52,7 +52,7 @@ class MultiBoxDetector(SingleStageDetector):
         """Return the samples with the detections of a batch, in windows of the images if ``test_cfg.tiles`` says so.
 
         Args:
-            batch_inputs: ``(B, 3, H, W)`` of the data preprocessor.
+            batch_inputs: ``(B, C, H, W)`` of the data preprocessor.
             batch_data_samples: B samples with ``img_shape`` and, for ``rescale``, ``scale_factor``.
             rescale: Give boxes in pixels of the original image.
         """

@@ -73,7 +73,7 @@ def predict_tiled(
 
     Args:
         detector: Single-stage detector.
-        images: ``(B, 3, H, W)``, as the data preprocessor gives them: normalized, and padded to one size.
+        images: ``(B, C, H, W)``, as the data preprocessor gives them: normalized, and padded to one size.
         sizes: (height, width) of each image without the padding.
         settings: Settings of the windows.
 
@@ -126,7 +126,7 @@ def _in_windows(
 
 
 def _cut(image: Tensor, size: tuple[int, int], window: Sequence[int]) -> Tensor:
-    """Return a window of an image as ``(1, 3, h, w)``; what lies outside the image has the mean color."""
+    """Return a window of an image as ``(1, C, h, w)``; what lies outside the image has the mean color."""
     (left, top, right, bottom), (height, width) = window, size
     part = image[:, top : min(bottom, height), left : min(right, width)].unsqueeze(0)
     return functional.pad(part, (0, max(right - width, 0), 0, max(bottom - height, 0)))
