@@ -41,9 +41,11 @@ def draw_frequencies(dataset: Any, oversample_thr: float | None, empty_fraction:
     table = ground_truth_boxes(dataset)
     filled = np.bincount(table.images, minlength=number) > 0
     factors = np.ones(number)
-    if oversample_thr is not None and filled.any():
-        by_class, fractions = class_repeats(table.images, table.labels, oversample_thr)
-        np.maximum.at(factors, table.images, by_class[table.labels])
+    known = table.labels >= 0
+    if oversample_thr is not None and known.any():
+        images, labels = table.images[known], table.labels[known]
+        by_class, fractions = class_repeats(images, labels, oversample_thr)
+        np.maximum.at(factors, images, by_class[labels])
         _log_classes(by_class, fractions, getattr(dataset, 'metainfo', {}).get('classes', ()))
     empty = int((~filled).sum())
     if empty_fraction is not None:
