@@ -8,9 +8,9 @@ annotated, detections = detect('photo.jpg', min_score=0.2, max_overlap=0.5, top_
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from PIL import Image
 
 from ssd_plugin.analysis.inference import DetectionOptions, draw, predict
 from ssd_plugin.cli.error_messages import explained
+from ssd_plugin.cli.tiled_detection import detect_in_tiles
 from ssd_plugin.cli.trained_settings import check_for_inference
 from ssd_plugin.configs import read_config
 from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
@@ -47,6 +48,7 @@ def load(
     checkpoint: str | Path,
     device: str | torch.device | None = None,
     ignore_mismatch: bool = False,
+    tiles: Mapping[str, Any] | None = None,
 ) -> BaseDetector:
     """Return a detector that is ready for inference.
 
@@ -57,6 +59,8 @@ def load(
         device: Device of the model, by default a GPU if there is one.
         ignore_mismatch: Load a checkpoint that does not fill the model, or that was trained with other priors, box
             coder, mean or std.
+        tiles: Detect in overlapping windows of large images, such as ``dict(size=(640, 480), overlap=0.25)``: settings
+            in place of those of ``model.test_cfg.tiles``. ``{}`` for windows of the size of the network's input.
 
     Raises:
         UserError: The config, the checkpoint or the device is missing or cannot be used, or the checkpoint does not
@@ -65,6 +69,7 @@ def load(
     check_checkpoint(str(checkpoint), 'the argument checkpoint')
     # init_detector changes the config.
     cfg = copy.deepcopy(config) if isinstance(config, Config) else read_config(str(config))
+    detect_in_tiles(cfg, tiles)
     chosen = _device(device)
     with explained(cfg, str(checkpoint)):
         if not ignore_mismatch:

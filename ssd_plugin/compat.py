@@ -629,6 +629,14 @@ def restore_checkpoint(runner: 'Runner', path: str) -> dict[str, Any]:
         runner._resume = resumed
 
 
+def is_resuming(runner: 'Runner') -> bool:
+    """Return whether the checkpoint that a runner loads is one to resume from, not weights to start from.
+
+    MMEngine (0.10.7, onedl 0.10.12) has no public name for it.
+    """
+    return runner._resume
+
+
 def save_checkpoint_now(hook: 'CheckpointHook', runner: 'Runner') -> None:
     """Save a checkpoint of the iteration or epoch that is ending, whatever the interval of the hook.
 

@@ -3,6 +3,7 @@
 The same iteration serves the datasets of a config, which are dicts, and the objects that are built from it.
 """
 
+import ast
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -135,8 +136,14 @@ def _moved(value: Any, old: str, new: str) -> Any:
 
 
 def drop_pretrained(cfg: Any) -> None:
-    """Remove the checkpoints of pretrained weights (``init_cfg.checkpoint``) from the config of a model, in place."""
+    """Remove pretrained weights from the config of a model, in place.
+
+    These are ``init_cfg`` with a ``checkpoint``, and ``checkpoint`` and ``pretrained`` of a part itself.
+    """
     for part in _dicts(cfg):
+        for key in ('checkpoint', 'pretrained'):
+            if 'type' in part and part.get(key):
+                part[key] = None
         init_cfg = part.get('init_cfg')
         if isinstance(init_cfg, dict) and 'checkpoint' in init_cfg:
             part['init_cfg'] = None
@@ -265,3 +272,40 @@ def _fields(dataset: Dataset) -> Mapping[str, Any]:
         return dataset
     # Its own attributes only: a wrapper may pass on those of the dataset inside it. Objects with slots have none.
     return getattr(dataset, '__dict__', {})
+
+
+def settings_of_text(text: Any) -> dict[str, Any]:
+    """Return the settings in the text of a config, as MMEngine keeps it in a checkpoint.
+
+    The text is not executed, since a checkpoint may come from anywhere; what is not a literal or ``dict(...)`` is left
+    out.
+    """
+    if not isinstance(text, str):
+        return {}
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                found[node.targets[0].id] = _literal(node.value)
+            except (ValueError, TypeError):
+                continue
+    return found
+
+
+def _literal(node: ast.expr) -> Any:
+    """Return the value of an expression of literals and calls of ``dict``.
+
+    Raises:
+        ValueError: It has other parts.
+    """
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {ast.literal_eval(key): _literal(value) for key, value in zip(node.keys, node.values) if key}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_literal(item) for item in node.elts]
+    return ast.literal_eval(node)

@@ -1,6 +1,7 @@
 """Atomic writes, checksums, and checks of paths before the work that needs them."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -42,7 +43,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         write: Function that writes the content to the open binary file.
 
     Raises:
-        OSError: The file cannot be written; nothing is left behind.
+        OSError: The file cannot be written, which the error names; nothing is left behind.
     """
     path = Path(path)
     part = part_of(path)
@@ -50,8 +51,11 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         with open(part, 'wb') as file:
             write(file)
         publish(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)):
+            # That of a full disk has no name.
+            error.filename = str(path)
         raise
 
 
@@ -93,6 +97,25 @@ def folder_written_atomically(folder: Path) -> Iterator[Path]:
     with temporary_folder(folder) as part:
         yield part
         part.rename(folder)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other process of this machine holds the lock of a folder, and hold it until the block ends.
+
+    The lock is on the folder itself, so nothing is left behind, and it ends with the process.
+
+    Raises:
+        OSError: There is no such folder.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems cannot lock folders.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def remove_parts(folder: str | Path) -> list[Path]:

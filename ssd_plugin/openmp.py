@@ -15,9 +15,9 @@ from pathlib import Path
 CHOSEN_BY_USER = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'OMP_NUM_THREADS')
 # Cores that other programs use, from which on threads sleep at once.
 BUSY = 0.5
-# Rounds of spinning before a thread sleeps, where libgomp's default is 300,000: enough for the next operator to start
-# on an idle machine, and little lost if other programs start later.
-SPIN_COUNT = 5000
+# Rounds of spinning before a thread sleeps, where libgomp's default is 300,000: as fast on an idle machine, and less is
+# lost if other programs start later.
+SPIN_COUNT = 20000
 # Seconds, of which the kernel counts hundredths.
 SAMPLE = 0.1
 
@@ -25,7 +25,7 @@ SAMPLE = 0.1
 def choose_waiting(environ: MutableMapping[str, str] = os.environ, stat: Path = Path('/proc/stat')) -> None:
     """Set the environment variable that makes OpenMP's threads wait in the way that suits the load of the machine.
 
-    It takes effect in this process if PyTorch has not been loaded yet, and in all processes that this one starts.
+    It takes effect in this process and in those that it starts. Once PyTorch is loaded, it is too late.
 
     Args:
         environ: Environment to change. It stays as it is if it has a variable of :data:`CHOSEN_BY_USER`.
@@ -44,7 +44,7 @@ def choose_waiting(environ: MutableMapping[str, str] = os.environ, stat: Path = 
 
 
 def busy_cores(stat: Path, seconds: float = SAMPLE) -> float:
-    """Return how many cores programs use at the moment, this one apart, which sleeps meanwhile.
+    """Return how many of this process's cores other programs use at the moment, while it sleeps.
 
     Args:
         stat: The file in which Linux counts the time that the cores spend (``man 5 proc_stat``).
@@ -59,6 +59,12 @@ def busy_cores(stat: Path, seconds: float = SAMPLE) -> float:
 
 
 def _busy_seconds(stat: Path) -> float:
-    # The sums over all cores: user, nice, system, idle, iowait, irq, softirq, steal.
-    user, nice, system, _, _, irq, softirq, steal = map(int, stat.read_text().split(maxsplit=9)[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf('SC_CLK_TCK')
+    """Return the time that the cores which this process may use have spent on programs."""
+    names = {f'cpu{core}' for core in os.sched_getaffinity(0)}
+    ticks = 0
+    for line in stat.read_text().splitlines():
+        name, *columns = line.split()
+        if name in names:
+            user, nice, system, _, _, irq, softirq, steal = map(int, columns[:8])
+            ticks += user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf('SC_CLK_TCK')

@@ -2,9 +2,12 @@
 
 import copy
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -127,3 +130,14 @@ def script_interpreters() -> dict[str, str]:
     Scripts send signals to the children of torchrun, which therefore runs in a fresh interpreter.
     """
     return {'PYTHON': sys.executable, 'PYTHON_EXEC': tool_server.interpreter}
+
+
+@contextmanager
+def disk_with_room_for(size: int) -> Iterator[None]:
+    """Limit the files that this process writes to a number of bytes, as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

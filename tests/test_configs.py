@@ -155,10 +155,12 @@ def test_pretrained_weights_are_dropped_and_other_initializations_kept():
     pretrained, xavier = dict(type='Pretrained', checkpoint='a.pth'), dict(type='Xavier', layer='Conv2d')
     model = ConfigDict(
         init_cfg=pretrained,
-        backbone=dict(init_cfg=pretrained, stages=[dict(init_cfg=pretrained)]),
+        backbone=dict(type='A', checkpoint='a.pth', pretrained=True, stages=[dict(init_cfg=pretrained)]),
         bbox_head=dict(init_cfg=xavier),
     )
     drop_pretrained(model)
     assert model == dict(
-        init_cfg=None, backbone=dict(init_cfg=None, stages=[dict(init_cfg=None)]), bbox_head=dict(init_cfg=xavier)
+        init_cfg=None,
+        backbone=dict(type='A', checkpoint=None, pretrained=None, stages=[dict(init_cfg=None)]),
+        bbox_head=dict(init_cfg=xavier),
     )

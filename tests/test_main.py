@@ -30,6 +30,8 @@ TOOLS = {
     'slurm_train',
     'test',
     'train',
+    'new_config',
+    'tune_priors',
 }
 
 

@@ -49,7 +49,11 @@ def parse_args() -> argparse.Namespace:
         default='depthwise',
         help='infer: the detector; ssd300 is compared with its peers (default: depthwise)',
     )
-    parser.add_argument('--data', type=Path, help='pipeline: dataset in VOC layout')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        help='pipeline: dataset in VOC layout, with a list of its images (train, trainval, val or test.txt)',
+    )
     parser.add_argument(
         '--photos',
         metavar='WIDTHxHEIGHT',
@@ -143,8 +147,10 @@ def main() -> None:
     device = torch.device(args.device)
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise UserError('--device cuda: PyTorch finds no GPU; use --device cpu')
-    if args.case == 'pipeline' and not (args.data and args.data.is_dir()):
-        raise UserError(f'pipeline needs --data FOLDER, a dataset in VOC layout; got {args.data}')
+    if args.case == 'pipeline':
+        if not (args.data and args.data.is_dir()):
+            raise UserError(f'pipeline needs --data FOLDER, a dataset in VOC layout; got {args.data}')
+        cases.list_of_images(args.data)
     if args.case == 'startup':
         report.print_startup(args.workers)
     elif args.case == 'pipeline' and args.photos:

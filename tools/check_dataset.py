@@ -1,5 +1,6 @@
 """Find what is wrong with a dataset before training on it.
 
+python tools/check_dataset.py FOLDER [--format FORMAT] [--annotations PATH] [--images FOLDER]
 python tools/check_dataset.py data/bccd [--config configs/bccd/ssd_depthwise_bccd.py] [--fix FOLDER] [--figure FILE]
 python tools/check_dataset.py --config configs/ssd300_coco.py
 
@@ -15,11 +16,13 @@ import ssd_plugin  # noqa: F401 - first: makes MMDetection importable
 # isort: split
 from mmengine.registry import init_default_scope
 
-from ssd_plugin.analysis import dataset_issues, dataset_sources
+from ssd_plugin.analysis import dataset_sources
+from ssd_plugin.analysis.dataset_check import FEW, check
 from ssd_plugin.analysis.dataset_priors import compare_with_priors
 from ssd_plugin.analysis.dataset_repair import write_repaired
-from ssd_plugin.analysis.dataset_report import is_safe, issue_lines, verdict
-from ssd_plugin.analysis.image_scan import FileFacts, read_all
+from ssd_plugin.analysis.dataset_report import issue_lines
+from ssd_plugin.analysis.figure_files import check_format
+from ssd_plugin.cli.arguments import add_folder_arguments
 from ssd_plugin.cli.data_paths import check_data_paths
 from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.configs import read_config
@@ -36,14 +39,14 @@ def parse_args() -> argparse.Namespace:
         'data',
         nargs='?',
         type=Path,
-        help='folder in the layout of VOC, COCO, WIDER FACE or the PyTorch tutorial, or a JSON file; by default the '
-        'data that --config names',
+        help='folder of images with annotations, in any layout, or a JSON file; by default the data that --config '
+        'names',
     )
     parser.add_argument(
         '--config',
         help=f'config with the known classes and the priors to compare (default: the priors of {DEFAULT_CONFIG})',
     )
-    parser.add_argument('--images', type=Path, help='image folder of a JSON file')
+    add_folder_arguments(parser)
     parser.add_argument('--fix', type=Path, metavar='FOLDER', help='write repaired annotations to this new folder')
     parser.add_argument(
         '--figure',
@@ -53,7 +56,7 @@ def parse_args() -> argparse.Namespace:
         metavar='FILE',
         help='figure of the objects against the priors (default: check_dataset.png)',
     )
-    parser.add_argument('--few', type=int, default=10, help='report classes with fewer objects (default: 10)')
+    parser.add_argument('--few', type=int, default=FEW, help=f'report classes with fewer objects (default: {FEW})')
     parser.add_argument(
         '--max-listed', type=int, default=10, help='issues of each kind to list (default: 10; 0 for all)'
     )
@@ -67,12 +70,15 @@ def parse_args() -> argparse.Namespace:
 def read_datasets(args: argparse.Namespace) -> list[tuple[Path, Annotations]]:
     """Return path and annotations of the datasets to check."""
     cfg = read_config(args.config, dict(data_root=str(args.data)) if args.data else None) if args.config else None
-    if cfg is not None and (args.data is None or args.data.is_dir()):
+    chosen = args.format or args.annotations or args.class_attribute
+    if cfg is not None and (args.data is None or (args.data.is_dir() and not chosen)):
         if args.data is None:
             check_data_paths(cfg, ('train', 'val', 'test'))
         return list(dataset_sources.of_config(cfg))
     classes = None if cfg is None else dataset_sources.classes_of(cfg)
-    return list(dataset_sources.of_path(args.data, args.images, classes))
+    return list(
+        dataset_sources.of_path(args.data, args.images, classes, args.format, args.annotations, args.class_attribute)
+    )
 
 
 def main() -> int:
@@ -80,20 +86,14 @@ def main() -> int:
     args = parse_args()
     init_default_scope('mmdet')
     check_target(args.figure)
+    check_format(args.figure)
     datasets = read_datasets(args)
-    images = [image for _, annotations in datasets for image in annotations.images]
-    number_of_boxes = sum(len(image.boxes) for image in images)
-    trained = sum(annotations.trains(image) for _, annotations in datasets for image in annotations.images)
-    issues = []
-    files: dict[Path, FileFacts] = {}
     for path, annotations in datasets:
         objects = sum(len(image.boxes) for image in annotations.images)
         print(f'{path}: {len(annotations.images)} images, {objects} objects')
-        if not args.skip_files:
-            files |= read_all(image.path for image in annotations.images if image.path not in files)
-        issues += dataset_issues.find(annotations, files, args.few)
-    issues += dataset_issues.duplicate_images((annotations for _, annotations in datasets), files)
-    for line in issue_lines(issues, args.max_listed):
+    images = [image for _, annotations in datasets for image in annotations.images]
+    found = check([annotations for _, annotations in datasets], args.few, not args.skip_files)
+    for line in issue_lines(found.issues, args.max_listed):
         print(line)
     config = args.config or DEFAULT_CONFIG
     title = f'{", ".join(str(path) for path, _ in datasets)}, priors of {config}'
@@ -103,9 +103,8 @@ def main() -> int:
     if args.fix:
         write_repaired(datasets, args.fix)
         print(f'\nthe repaired annotations are in {args.fix}')
-    safe = is_safe(issues, trained, number_of_boxes)
-    print(f'\n{verdict(issues, safe)}')
-    return 0 if safe else 1
+    print(f'\n{found.verdict}')
+    return 0 if found.safe else 1
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Detect objects in images, and write figures with boxes and a COCO-style JSON file.
 
 python tools/detect.py photo.jpg folder/ 'more/*.png' --config configs/ssd300_voc.py --checkpoint FILE [--out-dir DIR]
+                       [--tiles [WIDTHxHEIGHT]]
 """
 
 import argparse
@@ -10,6 +11,7 @@ from pathlib import Path
 from ssd_plugin.analysis.detection import detect_files, find_images
 from ssd_plugin.analysis.inference import DetectionOptions, check_fraction
 from ssd_plugin.apis import load
+from ssd_plugin.cli.arguments import add_tile_arguments, tiles_of
 from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.cli.machine_load import crowded
 from ssd_plugin.errors import UserError
@@ -53,6 +55,7 @@ def parse_args() -> argparse.Namespace:
         help=f'lowest score drawn in the figures (default: --min-score if it is given, else {DRAW_SCORE})',
     )
     parser.add_argument('--no-figures', '--no-pictures', action='store_true', help='write the JSON file only')
+    add_tile_arguments(parser)
     parser.add_argument('--device', help='device (default: a GPU if there is one)')
     parser.add_argument(
         '--ignore-mismatch',
@@ -69,11 +72,12 @@ def main() -> None:
     options = DetectionOptions(args.min_score, args.max_overlap, args.top_k, args.suppress)
     draw_score = next((score for score in (args.draw_score, args.min_score) if score is not None), DRAW_SCORE)
     check_fraction('draw_score', draw_score)
+    tiles = tiles_of(args)
     found = find_images(args.inputs)
+    model = load(args.config, args.checkpoint, args.device, args.ignore_mismatch, tiles)
     warning = crowded()
     if warning:
         print(f'warning: {warning}', file=sys.stderr)
-    model = load(args.config, args.checkpoint, args.device, args.ignore_mismatch)
 
     run = detect_files(model, found.images, args.out_dir, None if args.no_figures else draw_score, options)
     print(

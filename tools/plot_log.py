@@ -6,6 +6,7 @@ python tools/plot_log.py WORK_DIR [OUT.png]
 import argparse
 from pathlib import Path
 
+from ssd_plugin.analysis.figure_files import check_format
 from ssd_plugin.analysis.training_curves import plot_curves, read_log
 from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.files import check_target
@@ -20,6 +21,7 @@ def main() -> None:
     records = read_log(args.work_dir)
     path = args.out or args.work_dir / 'curves.png'
     check_target(path)
+    check_format(path)
     plot_curves(records, path)
     print(f'training curves: {path}')
 

@@ -18,9 +18,11 @@ from mmengine.registry import init_default_scope
 
 from ssd_plugin.analysis import input_images
 from ssd_plugin.analysis.config_priors import level_lines, priors_of
+from ssd_plugin.analysis.figure_files import check_format, save_figure
 from ssd_plugin.analysis.match_figures import check_objects, draw_matches, draw_objects
-from ssd_plugin.analysis.prior_figures import check_cells, check_format, check_levels, draw_priors, save
+from ssd_plugin.analysis.prior_figures import check_cells, check_levels, draw_priors
 from ssd_plugin.analysis.prior_matches import match_objects, matcher_of, object_lines
+from ssd_plugin.cli.config_keys import check_sections
 from ssd_plugin.cli.data_paths import check_data_paths
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.configs import SPLITS, read_config
@@ -98,6 +100,7 @@ def main() -> None:
     check_target(args.out)
     check_format(args.out)
     cfg = read_config(args.config, args.cfg_options)
+    check_sections(cfg)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     priors = priors_of(cfg)
     levels = check_levels(priors, args.level)
@@ -122,7 +125,7 @@ def main() -> None:
         else:
             figure = draw_matches(priors, image, matches, levels, title)
     print('\n'.join(lines))
-    save(figure, args.out)
+    save_figure(figure, args.out)
     print(f'{args.out}: {image.name}, {priors.input_size[0]}x{priors.input_size[1]}')
 
 

@@ -1,7 +1,7 @@
 """Evaluate a detector.
 
 python tools/test.py configs/ssd300_voc.py CHECKPOINT [--work-dir DIR] [--out FILE.pkl] [--show-dir DIR]
-                     [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
+                     [--tiles [WIDTHxHEIGHT]] [--cfg-options KEY=VALUE ...] [--launcher pytorch|slurm|mpi]
 """
 
 import argparse
@@ -14,7 +14,7 @@ from mmdet.evaluation import DumpDetResults
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from ssd_plugin.cli.arguments import add_run_arguments
+from ssd_plugin.cli.arguments import add_run_arguments, add_tile_arguments
 from ssd_plugin.cli.error_messages import exit_on_user_error, explained
 from ssd_plugin.cli.quiet_runner import build_runner
 from ssd_plugin.cli.run_config import load_config
@@ -38,6 +38,7 @@ def parse_args() -> argparse.Namespace:
         help='evaluate although the checkpoint does not fill the model, or was trained with other priors, box coder, '
         'classes, mean or std',
     )
+    add_tile_arguments(parser)
     add_run_arguments(parser)
     return parser.parse_args()
 

@@ -32,6 +32,7 @@ from ssd_plugin.cli.quiet_runner import build_runner
 from ssd_plugin.cli.run_config import load_config, resume_from
 from ssd_plugin.cli.schedule import scale_schedule
 from ssd_plugin.cli.trained_settings import notes_for_training
+from ssd_plugin.engine.checkpointing import ClassTransferHook
 from ssd_plugin.engine.checkpointing.preemption_hook import PreemptionHook, preempted_status
 from ssd_plugin.engine.checkpointing.work_dir_lock import locked
 from ssd_plugin.errors import UserError
@@ -110,6 +111,8 @@ def train(args: argparse.Namespace, cfg: Config) -> int:
         if cfg.get('load_from'):
             notes += notes_for_training(cfg, cfg.load_from)
         runner = build_runner(cfg)
+        if not any(isinstance(hook, ClassTransferHook) for hook in runner.hooks):
+            runner.register_hook(ClassTransferHook())
         for note in notes:
             runner.logger.warning(note)
         runner.train()

@@ -1,4 +1,4 @@
-"""The priors of a config by level and cell, without building its model."""
+"""The priors of a config by level and cell."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,8 @@ from mmengine.config import Config
 from torch import Tensor
 
 from ssd_plugin.configs import SPLITS, pipeline_steps
-from ssd_plugin.errors import UserError
+from ssd_plugin.errors import UserError, first_line
+from ssd_plugin.models.feature_levels import complete_levels
 from ssd_plugin.models.task_modules import SSDPriorGenerator
 
 from .text_tables import aligned
@@ -105,10 +106,29 @@ def priors_of(cfg: Config) -> ConfigPriors:
     return ConfigPriors(size, clip, [LevelPriors(*level) for level in zip(generator.strides, used, unclipped)])
 
 
+def head_of(cfg: Config) -> dict[str, Any]:
+    """Return the config of the head, with the strides that its network gives; empty if there is none.
+
+    Raises:
+        UserError: The strides cannot be found out.
+    """
+    model = cfg.get('model')
+    model = model if isinstance(model, dict) else {}
+    try:
+        # Priors can be drawn without a network.
+        head = (complete_levels(model) if model.get('backbone') else model).get('bbox_head')
+    except ValueError as error:
+        raise UserError(f'{cfg.filename}: {first_line(error)}') from error
+    return head if isinstance(head, dict) else {}
+
+
 def _generator_options(cfg: Config) -> dict:
-    """Return the settings of the prior generator; MMDetection's heads call it ``anchor_generator``."""
-    head = (cfg.get('model') or {}).get('bbox_head')
-    head = head if isinstance(head, dict) else {}
+    """Return the settings of the prior generator; MMDetection's heads call it ``anchor_generator``.
+
+    Raises:
+        UserError: There is none, or its strides cannot be found out.
+    """
+    head = head_of(cfg)
     options = head.get('prior_generator') or head.get('anchor_generator')
     if not options:
         raise UserError(

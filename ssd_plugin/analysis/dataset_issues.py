@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ssd_plugin.datasets.annotations.box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable, usable
+from ssd_plugin.datasets.annotations.drawn_sizes import fits, fits_only, scale_factors, scaled
 from ssd_plugin.datasets.annotations.records import LEAK, NESTED, AnnotatedBox, AnnotatedImage, Annotations, Issue
 from ssd_plugin.datasets.transforms.image_decoding import UPRIGHT, rotate_boxes
 
 from .image_scan import FileFacts
 
-# Boxes may end this many pixels beyond the image before they are reported: formats disagree about where a pixel begins.
-TOLERANCE = 1.0
 NOT_READ = FileFacts()
 CONSEQUENCE = 'evaluation would see a training image'
 
@@ -32,7 +31,7 @@ def find(annotations: Annotations, files: dict[Path, FileFacts], few: int) -> li
     for image in annotations.images:
         facts = files.get(image.path, NOT_READ)
         issues += _file_issues(image, facts, annotations.evaluates(image))
-        issues += _size_issues(image, facts, annotations.first_pixel)
+        issues += _size_issues(image, facts, annotations.first_pixel, annotations.scales)
         issues += _box_issues(image, annotations.first_pixel)
         issues += _duplicate_boxes(image)
         issues += _in_two_splits(annotations, image)
@@ -54,26 +53,35 @@ def _file_issues(image: AnnotatedImage, facts: FileFacts, evaluated: bool) -> li
     return [Issue(f'{kind} in evaluation' if evaluated else kind, image.where, f'{image.path} {text}')]
 
 
-def _size_issues(image: AnnotatedImage, facts: FileFacts, first_pixel: int) -> list[Issue]:
-    """Compare the annotated size with that of the image file, and find boxes that ignore its EXIF rotation."""
+def _size_issues(image: AnnotatedImage, facts: FileFacts, first_pixel: int, scales: bool) -> list[Issue]:
+    """Compare the annotated size with that of the image file, and find boxes that ignore its EXIF rotation.
+
+    Boxes of a copy with another resolution are scaled.
+    """
     size, stored, annotated = facts.size, facts.stored_size, image.size
     if size is None or stored is None or (annotated == size and facts.orientation == UPRIGHT):
         return []
     corners = _corners(image)
     name, is_rotated = image.path.name, facts.orientation != UPRIGHT
-    by_size = annotated == stored != size and not _fits_only(corners, size, stored)
-    if is_rotated and (by_size or (annotated is None and _fits_only(corners, stored, size))):
-        rotated = rotate_boxes(corners, facts.orientation, size, first_pixel).tolist()
-        for box, (x1, y1, x2, y2) in zip(image.boxes, rotated):
-            box.corners = x1, y1, x2, y2
-            box.set_corners(box.corners)
+    by_size = annotated == stored != size and not fits_only(corners, size, stored)
+    if is_rotated and (by_size or (annotated is None and fits_only(corners, stored, size))):
+        _move_boxes(image, rotate_boxes(corners, facts.orientation, size, first_pixel))
         _set_size(image, size)
         text = (
             f'{name} is rotated to {size[0]}x{size[1]} pixels by its EXIF orientation {facts.orientation}, but its '
             'boxes are not; --fix rotates them'
         )
         return [Issue('EXIF rotation not applied', image.where, text)]
-    if annotated is not None and _fits_only(corners, annotated, size):
+    factors = scale_factors(corners - first_pixel, annotated, size)
+    if annotated is not None and factors is not None and factors != (1, 1):
+        _move_boxes(image, scaled(corners, factors, first_pixel))
+        _set_size(image, size)
+        text = (
+            f'{name} has {size[0]}x{size[1]} pixels, but its boxes are those of an image of '
+            f'{annotated[0]}x{annotated[1]}; {"training" if scales else "--fix"} scales them'
+        )
+        return [Issue('scaled boxes' if scales else 'wrong size', image.where, text)]
+    if annotated is not None and fits_only(corners, annotated, size):
         image.drop()
         text = (
             f'{name} has {size[0]}x{size[1]} pixels, but is annotated with {annotated[0]}x{annotated[1]}, and its '
@@ -94,6 +102,13 @@ def _size_issues(image: AnnotatedImage, facts: FileFacts, first_pixel: int) -> l
     return [Issue('wrong size', image.where, text)]
 
 
+def _move_boxes(image: AnnotatedImage, corners: np.ndarray) -> None:
+    """Replace the boxes of an image by others, ``(N, 4)`` xyxy."""
+    for box, (x1, y1, x2, y2) in zip(image.boxes, corners.tolist()):
+        box.corners = x1, y1, x2, y2
+        box.set_corners(box.corners)
+
+
 def _set_size(image: AnnotatedImage, size: tuple[int, int]) -> None:
     if image.size != size:
         image.size = size
@@ -105,22 +120,11 @@ def _corners(image: AnnotatedImage) -> np.ndarray:
     return np.array([box.corners for box in image.boxes], dtype=float).reshape(-1, 4)
 
 
-def _fits(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return which boxes ``(N, 4)`` end within an image of a size, but for :data:`TOLERANCE`; ``(N,)`` bool."""
-    points = corners.reshape(-1, 2, 2)
-    return np.asarray(((points >= -TOLERANCE) & (points <= np.array(size) + TOLERANCE)).all(axis=(1, 2)))
-
-
-def _fits_only(corners: np.ndarray, size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether a box fits into an image of one size, but not of the other."""
-    return bool((_fits(corners, size) & ~_fits(corners, other)).any())
-
-
 def _box_issues(image: AnnotatedImage, first_pixel: int) -> list[Issue]:
     """Find invalid boxes, and boxes that end beyond the image."""
     size, corners = image.size, _corners(image)
     masks = unusable(corners - first_pixel, size)
-    beyond = np.zeros(len(corners), bool) if size is None else ~_fits(corners, size)
+    beyond = np.zeros(len(corners), bool) if size is None else ~fits(corners, size)
     issues, kept = [], []
     for index, box in enumerate(image.boxes):
         kind = next((reason for reason, mask in masks.items() if mask[index]), None)

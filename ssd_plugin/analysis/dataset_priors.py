@@ -9,6 +9,9 @@ from ssd_plugin.datasets.annotations.records import AnnotatedImage
 from . import prior_coverage
 from .config_priors import priors_of
 
+# Fraction of unreached objects above which the tool that tunes priors is named.
+MANY = 0.05
+
 
 def compare_with_priors(config: str, images: Iterable[AnnotatedImage], title: str, path: Path) -> str | None:
     """Draw sizes and aspect ratios of the objects against the priors.
@@ -20,8 +23,8 @@ def compare_with_priors(config: str, images: Iterable[AnnotatedImage], title: st
         path: PNG file to write.
 
     Returns:
-        A sentence with the fraction of objects that no prior reaches, or ``None`` without a figure if there are no
-        objects.
+        A sentence with the fraction of objects that no prior reaches, and a line with the tool that tunes priors if
+        there are many; or ``None`` without a figure if there are no objects.
     """
     priors = priors_of(read_config(config))
     boxes = prior_coverage.resized_boxes(list(images), priors.input_size)
@@ -32,7 +35,8 @@ def compare_with_priors(config: str, images: Iterable[AnnotatedImage], title: st
     best = prior_coverage.best_iou(boxes, shapes)
     unreached = (best < prior_coverage.THRESHOLD).float().mean()
     prior_coverage.draw(path, boxes, shapes, best, priors.input_size, title)
+    hint = '' if unreached <= MANY else '\ntools/tune_priors.py fits the priors of a config to its objects'
     return (
         f'{unreached:.1%} of {len(boxes)} objects have no prior of {config} with an IoU of {prior_coverage.THRESHOLD}: '
-        f'{path}'
+        f'{path}{hint}'
     )

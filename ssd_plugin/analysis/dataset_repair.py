@@ -1,5 +1,6 @@
 """Repaired copies of annotations."""
 
+from collections import Counter
 from pathlib import Path
 
 from ssd_plugin.datasets.annotations.records import Annotations
@@ -12,7 +13,7 @@ def write_repaired(datasets: list[tuple[Path, Annotations]], folder: Path) -> No
 
     Args:
         datasets: Path and annotations of each dataset. Of several, each one in a folder gets a subfolder of the same
-            name.
+            name, and each of several files of one name a subfolder with the name of its folder.
         folder: The folder to write.
 
     Raises:
@@ -21,6 +22,9 @@ def write_repaired(datasets: list[tuple[Path, Annotations]], folder: Path) -> No
     if folder.exists():
         raise UserError(f'{folder} exists already; --fix writes to a new folder')
     with folder_written_atomically(folder) as unfinished:
+        names = Counter(path.name for path, _ in datasets)
         for path, annotations in datasets:
             has_subfolder = len(datasets) > 1 and path.suffix != '.json'
-            annotations.write(unfinished / path.name if has_subfolder else unfinished)
+            # Roboflow calls the file of each split the same.
+            subfolder = path.name if has_subfolder else path.parent.name if names[path.name] > 1 else ''
+            annotations.write(unfinished / subfolder)

@@ -17,6 +17,7 @@ from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decod
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import write_atomically
 
+from .figure_files import save_image
 from .inference import CONFIGURED, DetectionOptions, draw, predict
 
 VIDEOS = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv', '.ts'})
@@ -166,6 +167,6 @@ def detect_files(
         if draw_score is not None:
             rgb = mmcv.imconvert(image, 'bgr', 'rgb')
             drawn = draw(rgb, found[found.scores >= draw_score], model.dataset_meta)
-            mmcv.imwrite(mmcv.imconvert(drawn, 'rgb', 'bgr'), str(figure))
+            save_image(mmcv.imconvert(drawn, 'rgb', 'bgr'), figure)
     write_atomically(folder / 'detections.json', lambda file: file.write(json.dumps(coco).encode()))
     return DetectionRun(coco, unreadable)

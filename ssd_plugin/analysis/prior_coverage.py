@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ssd_plugin.datasets.annotations.records import AnnotatedImage
-from ssd_plugin.files import write_atomically
 from ssd_plugin.ops.boxes import pairwise_iou
+
+from .figure_files import save_figure
 
 # Number of objects in the sample: a fraction of them has a standard error of at most 0.35%.
 SAMPLE = 20000
@@ -112,5 +113,5 @@ def draw(path: Path, boxes: Tensor, priors: Tensor, best: Tensor, input_size: tu
     # Below the plots, where it hides no prior.
     figure.legend(loc='lower left', ncols=3, frameon=False)
     figure.tight_layout(rect=(0, 0.05, 1, 1))
-    write_atomically(path, lambda file: figure.savefig(file, format=path.suffix[1:] or 'png', dpi=100))
+    save_figure(figure, path)
     pyplot.close(figure)

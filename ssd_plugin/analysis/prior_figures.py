@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import write_atomically
 
 from .config_priors import ConfigPriors, LevelPriors, pixels, stride_text
 from .input_images import InputImage
@@ -158,22 +156,6 @@ def outline(axis: Axes, box: Box, **style: Any) -> None:
     """Draw the outline of a box (x1, y1, x2, y2)."""
     x1, y1, x2, y2 = box
     axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style))
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that its suffix names, PNG without one."""
-    write_atomically(path, lambda file: figure.savefig(file, format=path.suffix[1:] or 'png', dpi=100))
-
-
-def check_format(path: Path) -> None:
-    """Check that the suffix of a figure names a format that can be written.
-
-    Raises:
-        UserError: It does not.
-    """
-    known = Figure().canvas.get_supported_filetypes()
-    if path.suffix and path.suffix[1:].lower() not in known:
-        raise UserError(f'{path}: figures are written as {", ".join(sorted(known))}; change the suffix, to .png')
 
 
 def _draw_grid(axis: Axes, level: LevelPriors, size: tuple[int, int]) -> None:

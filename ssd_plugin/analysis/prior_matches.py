@@ -50,7 +50,7 @@ def matcher_of(cfg: Config) -> Matcher:
     """
     head = cfg.model.bbox_head
     if head.get('type') != 'MultiBoxHead' and 'matcher' not in head:
-        raise UserError(f'{head.get("type")} has no matcher (model.bbox_head.matcher); --match needs MultiBoxHead')
+        raise UserError(f'{head.get("type")} has no matcher (model.bbox_head.matcher), which MultiBoxHead has')
     # The default of MultiBoxHead.
     matcher = build_task(head.get('matcher', dict(type='SSDMatcher')), 'matcher')
     if not isinstance(matcher, Matcher):

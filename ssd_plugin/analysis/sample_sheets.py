@@ -13,8 +13,14 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
 from ssd_plugin.configs import leaf_datasets, pipeline_steps
+from ssd_plugin.datasets.annotations.box_rules import usable
+from ssd_plugin.datasets.annotations.drawn_sizes import scale_factors, scaled
+from ssd_plugin.datasets.annotations.records import AnnotatedImage, Annotations
+from ssd_plugin.datasets.folders import FolderDataset
 from ssd_plugin.datasets.transforms import FusedSSDAugment
+from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, decode, read_file
 from ssd_plugin.datasets.transforms.photometric_distortion import NO_DISTORTION
+from ssd_plugin.errors import UserError
 
 # Pixels of the height at which an image is shown, and of the title above it.
 HEIGHT, TITLE = 300, 22
@@ -37,8 +43,54 @@ def contact_sheet(dataset: Any, indices: Sequence[int], columns: int) -> Tensor:
         instances = sample['data_samples'].gt_instances
         title = Path(sample['data_samples'].metainfo.get('img_path', '')).name
         boxes = get_box_tensor(instances.bboxes)
-        cells.append(_cell(sample['inputs'].flip(0), boxes, instances.labels.tolist(), dataset.metainfo, title))
+        # Images of one channel are shown in three.
+        pixels = sample['inputs'].flip(0).expand(3, -1, -1)
+        cells.append(_cell(pixels, boxes, instances.labels.tolist(), dataset.metainfo, title))
     return _grid(cells, columns)
+
+
+def ground_truth_sheet(found: FolderDataset, number: int, columns: int, seed: int) -> Tensor:
+    """Show images of a folder as they are, with their objects as training would read them.
+
+    Args:
+        found: What the folder holds.
+        number: Number of images.
+        columns: Images in a row.
+        seed: Seed of the choice of images.
+
+    Returns:
+        ``(3, H, W)`` uint8 RGB.
+
+    Raises:
+        UserError: No image can be read.
+    """
+    images = [(annotations, image) for _, annotations in found.sources for image in annotations.images]
+    cells: list[Tensor] = []
+    for index in np.random.default_rng(seed).permutation(len(images)).tolist():
+        annotations, image = images[index]
+        try:
+            pixels = decode(read_file(str(image.path)))
+        except (FileNotFoundError, UnreadableImage):
+            continue
+        size = pixels.shape[1], pixels.shape[0]
+        boxes = _boxes_from_zero(annotations, image, size)
+        kept = usable(boxes, size)
+        names = [box.name for box, is_kept in zip(image.boxes, kept) if is_kept]
+        labels = [found.classes.index(name) for name in names]
+        meta = dict(classes=found.classes)
+        cells.append(_cell(_rgb_tensor(pixels), torch.from_numpy(boxes[kept]), labels, meta, image.path.name))
+        if len(cells) == number:
+            break
+    if not cells:
+        raise UserError(f'{found.root} has no image that can be read; tools/check_dataset.py says why')
+    return _grid(cells, columns)
+
+
+def _boxes_from_zero(annotations: Annotations, image: AnnotatedImage, size: tuple[int, int]) -> np.ndarray:
+    """Return the boxes of an image as training reads them, ``(N, 4)`` xyxy in pixels from 0."""
+    corners = np.array([box.corners for box in image.boxes], float).reshape(-1, 4) - annotations.first_pixel
+    factors = scale_factors(corners, image.size, size) if annotations.scales else None
+    return corners if factors is None else scaled(corners, factors, 0)
 
 
 def stages(dataset: Any, index: int, seed: int) -> Tensor:
@@ -118,8 +170,8 @@ def _window_cell(results: dict[str, Any], window: Sequence[float], meta: dict[st
 
 
 def _rgb_tensor(image: np.ndarray) -> Tensor:
-    """Convert ``(H, W, 3)`` BGR to ``(3, H, W)`` RGB."""
-    return torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
+    """Convert ``(H, W, 3)`` BGR, or ``(H, W, 1)`` gray, to ``(3, H, W)`` RGB."""
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).flip(0).expand(3, -1, -1)
 
 
 def _cell(image: Tensor, boxes: Tensor, labels: list[int], meta: dict[str, Any], title: str) -> Tensor:

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from ssd_plugin.errors import UserError
 
+from .figure_files import save_figure
+
 Record = dict[str, float]
 
 
@@ -50,7 +52,7 @@ def plot_curves(records: list[Record], path: Path) -> None:
         axis.grid(alpha=0.3)
         if axis.get_legend_handles_labels()[0]:
             axis.legend()
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 def _series(records: list[Record], name: str) -> tuple[list[float], list[float]]:

@@ -119,7 +119,9 @@ def check_variables(cfg: Config, path: str) -> None:
         if close and not name.startswith(f'{close[0]}_'):
             raise UserError(f'{path}: nothing reads {name}; did you mean {close[0]}? (--new-keys accepts it)')
         places = {key: value for key, value in dotted_settings(cfg) if key.rpartition('.')[2] == name}
-        if name in MISPLACED and places and not any(_uses(value, cfg[name]) for value in places.values()):
+        # None of the settings is a dict, so a dict is a section that the config uses.
+        misplaced = name in MISPLACED and not isinstance(cfg[name], dict)
+        if misplaced and places and not any(_uses(value, cfg[name]) for value in places.values()):
             key, value = min(places.items(), key=lambda place: len(place[0]))
             raise UserError(
                 f'{path}: {name}={cfg[name]!r} has no effect, since {key} is {value!r}. Set {key} where its section '

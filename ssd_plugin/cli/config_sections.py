@@ -71,6 +71,15 @@ def _multibox_test_cfg(
     max_per_img: int = -1,
     min_bbox_size: float = -1,
     best_class_only: bool = False,
+    tiles: dict | None = None,
+) -> None: ...
+
+
+def _tiles(
+    size: tuple[int, int] = (300, 300),
+    overlap: float = 0.25,
+    input_size: tuple[int, int] = (300, 300),
+    batch_size: int = 8,
 ) -> None: ...
 
 
@@ -167,6 +176,8 @@ def _inside(key: str, value: Any, known: dict[str, Any], *implied: str) -> Itera
             yield Section(inner, item, _multibox_test_cfg)
             if isinstance(item.get('nms'), dict):
                 yield Section(f'{inner}.nms', item['nms'], _nms)
+            if isinstance(item.get('tiles'), dict):
+                yield Section(f'{inner}.tiles', item['tiles'], _tiles)
         elif name not in ('nms', 'test_cfg', 'override', 'metainfo'):
             yield from _inside(inner, item, known, *(implied if 'type' not in value and last == key else ()))
 

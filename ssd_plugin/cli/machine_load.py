@@ -8,7 +8,5 @@ def crowded() -> str | None:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load <= cores:
         return None
-    return (
-        f'the load of this machine is {load:.1f}, more than its {cores} cores: other programs slow this run down, and '
-        'it slows them down (OMP_NUM_THREADS=1 takes less from them)'
-    )
+    warning = f'the load of this machine is {load:.1f}, more than its {cores} cores: other programs slow this run down'
+    return warning if 'OMP_NUM_THREADS' in os.environ else f'{warning} (OMP_NUM_THREADS=1 takes less from them)'

@@ -15,17 +15,19 @@ from ssd_plugin.engine.checkpointing.checkpoint_integrity import newest_resumabl
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_checkpoint, check_folder, is_local
 
+from .arguments import tiles_of
 from .config_check import check_config, check_shape
 from .config_keys import check_sections, check_variables
 from .data_paths import check_data_paths
 from .signatures import settings_of
+from .tiled_detection import detect_in_tiles
 
 
 def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
     """Return the config of a run with the changes of the command line, after checking it, its data and its work_dir.
 
     Args:
-        args: Arguments of :func:`add_run_arguments`, and ``config``.
+        args: Arguments of :func:`add_run_arguments`, ``config``, and perhaps those of :func:`add_tile_arguments`.
         splits: Splits that the run needs, of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
@@ -34,7 +36,11 @@ def load_config(args: argparse.Namespace, splits: Sequence[str]) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, args.cfg_options, args.new_keys)
     check_shape(cfg, splits)
+    detect_in_tiles(cfg, tiles_of(args))
     cfg.launcher = args.launcher
+    if cfg.get('randomness'):
+        # Runner fails on other settings without a seed; with None, it draws one and logs it.
+        cfg.randomness.setdefault('seed', None)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -24,8 +24,9 @@ def scale_schedule(cfg: Config, max_iters: int | None = None, epochs: int | None
     """Change the length of a training, and in proportion all that its config states in iterations or epochs.
 
     These are the intervals of validation and checkpoints, begin, end, milestones and periods of ``param_scheduler``,
-    with the warm-up, and the momentum of an EMA, whose memory is a number of iterations. A warm-up that would be
-    shorter than two steps is removed. Schedulers that follow a metric and the interval of the log do not change.
+    with the warm-up, the time for which the backbone is frozen, and the momentum of an EMA, whose memory is a number of
+    iterations. A warm-up that would be shorter than two steps is removed. Schedulers that follow a metric and the
+    interval of the log do not change.
 
     Where the loop counts iterations, all of these are in iterations afterwards. To convert epochs, the dataset is built
     for its size.
@@ -94,11 +95,14 @@ class _Scaling:
             self._scale(checkpoint, 'interval', 'default_hooks.checkpoint', self.factor)
         if self.cfg.get('param_scheduler') is not None:
             self.cfg.param_scheduler = self._scaled_schedulers(self.cfg.param_scheduler, 'param_scheduler')
-        for index, hook in enumerate(self.cfg.get('custom_hooks') or []):
-            if hook.get('type') == 'EMAHook' and 'momentum' in hook:
-                where = f'custom_hooks.{index}'
+        hooks = [(f'default_hooks.{name}', hook) for name, hook in (self.cfg.get('default_hooks') or {}).items()]
+        hooks += [(f'custom_hooks.{index}', hook) for index, hook in enumerate(self.cfg.get('custom_hooks') or [])]
+        for where, hook in hooks:
+            if hook and hook.get('type') == 'EMAHook' and 'momentum' in hook:
                 momentum = min(_number(hook, 'momentum', where) / self.factor, _MAX_EMA_MOMENTUM)
                 self._set(hook, 'momentum', momentum, where)
+            if hook and hook.get('type') == 'FreezeBackboneHook' and hook.get('iterations'):
+                self._scale(hook, 'iterations', where, self.factor)
         return (
             f'the training has {self.new} {self.unit} instead of {self.old} (x{self.factor:.3g}); scaled with it: '
             f'{", ".join(self.changes) or "nothing"}'

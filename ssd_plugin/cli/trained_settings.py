@@ -1,18 +1,19 @@
 """Comparison of a checkpoint with the model that loads it: its tensors, and the settings that it was trained with."""
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from ssd_plugin.configs import datasets_of_splits
+from ssd_plugin.configs import datasets_of_splits, drop_pretrained, settings_of_text
 from ssd_plugin.errors import UserError
+from ssd_plugin.interop.target_config import output_layout
+from ssd_plugin.models.feature_levels import complete_levels
 
 from .config_sections import own_classes
 
@@ -66,13 +67,21 @@ def check_for_inference(cfg: Config, path: str, splits: Sequence[str] = ()) -> N
 def notes_for_training(cfg: Config, path: str) -> list[str]:
     """Return warnings about a checkpoint that a training starts from.
 
+    What a :class:`MultiBoxHead` does not take over from it, :class:`ClassTransferHook` says.
+
+    Args:
+        cfg: Complete config. Pretrained weights are dropped from it if the checkpoint fills the backbone.
+        path: Path or address of the checkpoint.
+
     Raises:
         UserError: It is that of another model.
     """
     found = compare(cfg, path)
     _refuse_others(found, path)
     notes = []
-    if found.missing:
+    if not any(name.startswith('backbone.') for name in found.missing):
+        drop_pretrained(cfg.model.backbone)
+    if found.missing and cfg.model.get('bbox_head', {}).get('type') != 'MultiBoxHead':
         notes.append(f'{path} lacks {len(found.missing)} tensor(s), which start at random: {_listed(found.missing)}')
     if found.settings:
         notes.append(f'{path} was trained with other settings: {_listed(found.settings)}')
@@ -124,56 +133,40 @@ def _missing(state: Mapping[str, Any], shapes: Mapping[str, torch.Size]) -> Iter
             yield name
 
 
-def settings_of_text(text: Any) -> dict[str, Any]:
-    """Return the settings in the text of a config, as MMEngine keeps it in a checkpoint.
-
-    The text is not executed, since a checkpoint may come from anywhere; what is not a literal or ``dict(...)`` is left
-    out.
-    """
-    if not isinstance(text, str):
-        return {}
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return {}
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            try:
-                found[node.targets[0].id] = _literal(node.value)
-            except (ValueError, TypeError):
-                continue
-    return found
-
-
-def _literal(node: ast.expr) -> Any:
-    """Return the value of an expression of literals and calls of ``dict``.
-
-    Raises:
-        ValueError: It has other parts.
-    """
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
-        return {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords}
-    if isinstance(node, ast.Dict):
-        return {ast.literal_eval(key): _literal(value) for key, value in zip(node.keys, node.values) if key}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_literal(item) for item in node.elts]
-    return ast.literal_eval(node)
-
-
 def _differences(cfg: Config, trained: Mapping[str, Any]) -> Iterator[str]:
     """Yield a description of each setting that makes a model decode differently from how it was trained."""
     then = trained.get('model')
     if not isinstance(then, dict):
         return
+    completed = _completed(then), _completed(cfg.model)
     for part, names in (('bbox_head', _HEAD), ('data_preprocessor', _INPUT)):
-        before, now = then.get(part), cfg.model.get(part)
+        before, now = (model.get(part) for model in completed)
         if not isinstance(before, dict) or not isinstance(now, dict):
             continue
         for name in names:
             pair = before.get(name), now.get(name)
+            if name == 'unused_outputs':
+                pair = _unused(before), _unused(now)
             if _plain(pair[0]) != _plain(pair[1]) and not _same_component(*pair):
                 yield from _leaves(f'model.{part}.{name}', *map(_plain, pair))
+
+
+def _unused(head: dict[str, Any]) -> Any:
+    """Return the unused outputs of a head, which those of an inherited config are not."""
+    try:
+        return output_layout(ConfigDict(head)).unused
+    except (AttributeError, TypeError, ValueError):
+        # Another package's head, or one that cannot be built.
+        return head.get('unused_outputs')
+
+
+def _completed(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a model with the strides that its network gives, if it can be built."""
+    try:
+        return complete_levels(model)
+    except Exception:
+        # What another version has trained may have parts that this one does not know.
+        return model
 
 
 def _plain(value: Any) -> Any:

@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ssd_plugin.compat import managers_kept
 from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.errors import UserError, first_line
+from ssd_plugin.models.feature_levels import channels_of, check_channels
 from ssd_plugin.models.heads import MultiBoxHead
 
 from .config_keys import check_sections, unregistered
@@ -115,7 +116,14 @@ def explain(error: Exception, key: str, settings: Any) -> str:
     """
     failed = _innermost(error.__traceback__)
     if failed is not None:
-        key = next((place for place, part in _dicts(key, settings) if part == failed), key)
+        parts = dict(_dicts(key, settings))
+        # The options of augment are those of a step of the pipeline when it is built.
+        options = {
+            place: part
+            for place, part in parts.items()
+            if place.endswith('.augment') and all(failed.get(name) == value for name, value in part.items())
+        }
+        key = next((place for place, part in parts.items() if part == failed), next(iter(options), key))
         name = failed.get('type')
         if 'type' not in failed:
             return f"{key} lacks the key 'type'"
@@ -233,27 +241,55 @@ def _check_levels(cfg: Config, model: SingleStageDetector, splits: Sequence[str]
         UserError: They do not.
     """
     network = model.to('meta').eval()
-    wanted = tuple(cfg.model.bbox_head.in_channels)
+    colors = _colors(cfg, splits)
     for key, (width, height) in _input_sizes(cfg, splits):
         dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
-        images = torch.zeros(1, 3, height, width, dtype=dtype, device='meta')
-        where = f'at an input of {width}x{height} ({key})'
+        images = torch.zeros(1, colors, height, width, dtype=dtype, device='meta')
+        where = f'at an input of {width}x{height}{" in gray" if colors == 1 else ""} ({key})'
         maps = _run(network.backbone, images, f'model.backbone {where}')
-        if network.with_neck:
-            given = tuple(feature.shape[1] for feature in maps)
-            text = f'model.neck does not take the channels {given} that model.backbone gives {where}'
-            maps = _run(network.neck, maps, text)
-        given = tuple(feature.shape[1] for feature in maps)
-        if given != wanted:
-            giver = 'model.neck' if network.with_neck else 'model.backbone'
-            raise UserError(
-                f'levels do not agree: {giver} gives channels {given}, model.bbox_head.in_channels is {wanted}'
-            )
+        giver = 'model.backbone'
+        try:
+            if network.with_neck:
+                check_channels(giver, maps, 'model.neck.in_channels', getattr(network.neck, 'in_channels', None))
+                text = f'model.neck does not take the channels {channels_of(maps)} that model.backbone gives {where}'
+                maps = _run(network.neck, maps, text)
+                giver = 'model.neck'
+            check_channels(giver, maps, 'model.bbox_head.in_channels', network.bbox_head.in_channels)
+        except ValueError as error:
+            raise UserError(first_line(error)) from error
         sizes = [tuple(feature.shape[-2:]) for feature in maps]
         try:
             model.bbox_head.prior_generator.grid_priors(sizes, device='cpu')
         except (ValueError, ArithmeticError) as error:
             raise UserError(f'{key} is {(width, height)}: {first_line(error)}') from error
+
+
+def _colors(cfg: Config, splits: Sequence[str]) -> int:
+    """Return the number of channels of the images that the pipelines give.
+
+    Raises:
+        UserError: The pipelines of the splits do not agree, or the data preprocessor expects others.
+    """
+    gray = {
+        f'{split}_dataloader': any(
+            isinstance(step.transform, dict) and str(step.transform.get('type')).rpartition('.')[2] == 'ToGray'
+            for step in pipeline_steps(cfg[f'{split}_dataloader'].dataset, first_only=True)
+        )
+        for split in splits
+    }
+    if not any(gray.values()):
+        return 3
+    if not all(gray.values()):
+        one, other = (min(key for key, found in gray.items() if found is kind) for kind in (True, False))
+        raise UserError(f'the pipeline of {one} has a step ToGray, and that of {other} has none')
+    settings = cfg.model.get('data_preprocessor') or {}
+    for name in ('mean', 'std'):
+        if len(settings.get(name) or [0]) != 1:
+            raise UserError(f'model.data_preprocessor.{name} must be one value for gray images, got {settings[name]}')
+    for name in ('bgr_to_rgb', 'rgb_to_bgr'):
+        if settings.get(name):
+            raise UserError(f'model.data_preprocessor.{name} must be False for gray images, which have one channel')
+    return 1
 
 
 def _run(part: nn.Module, inputs: Any, what: str) -> Sequence[torch.Tensor]:

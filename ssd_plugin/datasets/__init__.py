@@ -1,5 +1,15 @@
 """Annotations, datasets, transforms, samplers and data loading."""
 
-from . import augment_option, coco, loading, samplers, transforms, tutorial_lists, voc, wider_face
+from . import augment_option, coco, loading, samplers, transforms, tutorial_lists, voc, wider_face, yolo
 
-__all__ = ['augment_option', 'coco', 'loading', 'samplers', 'transforms', 'tutorial_lists', 'voc', 'wider_face']
+__all__ = [
+    'augment_option',
+    'coco',
+    'loading',
+    'samplers',
+    'transforms',
+    'tutorial_lists',
+    'voc',
+    'wider_face',
+    'yolo',
+]

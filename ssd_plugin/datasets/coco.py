@@ -19,6 +19,7 @@ from mmengine.logging import print_log
 
 from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.errors import UnusableData
+from ssd_plugin.option_ranges import check_fractions
 
 from .annotations.coco_table import INCOMPLETE, VERSION, CocoTable, build
 from .augment_option import AugmentOption
@@ -43,6 +44,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
     def __init__(
         self, *args: Any, cache_dir: str | None = None, max_broken: float = MAX_FRACTION, **kwargs: Any
     ) -> None:
+        check_fractions(max_broken=max_broken)
         self.max_broken = max_broken
         self.cache_dir = Path(cache_dir or os.path.join(tempfile.gettempdir(), f'ssd_plugin-{os.getuid()}'))
         # Memory-mapped arrays need no serialization.
@@ -62,6 +64,7 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
             min_size=filters.get('min_size', 0),
             strict=self.test_mode,
             with_masks=any(getattr(step, 'with_mask', False) for step, _ in pipeline_steps(self)),
+            image_folder=self.data_prefix['img'],
         )
         self.table = table = CocoTable(self._parsed(Path(self.ann_file), options))
         self.cat_ids = table.categories
@@ -106,7 +109,8 @@ class SharedCocoDataset(AugmentOption, CocoDataset):
         if len(table) != len(self):
             # ``indices`` selects some of the images.
             return collect_boxes(self)
-        return BoxTable(table.boxes, np.repeat(np.arange(len(table)), np.diff(table.starts)), table.sizes)
+        images = np.repeat(np.arange(len(table)), np.diff(table.starts))
+        return BoxTable(table.boxes, images, table.labels, table.sizes)
 
     def _parsed(self, source: Path, options: dict) -> Path:
         """Return the folder with the arrays. The first process writes it while the others wait."""

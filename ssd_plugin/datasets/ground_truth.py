@@ -14,11 +14,13 @@ class BoxTable:
     Attributes:
         boxes: ``(N, 4)`` xyxy in pixels.
         images: ``(N,)`` index of each box's image in the dataset.
+        labels: ``(N,)`` class of each box, -1 where the annotation has none.
         sizes: ``(images, 2)`` width and height of the images, NaN where the annotation has no size.
     """
 
     boxes: np.ndarray
     images: np.ndarray
+    labels: np.ndarray
     sizes: np.ndarray
 
 
@@ -51,5 +53,6 @@ def collect_boxes(dataset: DetectionDataset) -> BoxTable:
     return BoxTable(
         np.array([instance['bbox'] for row in instances for instance in row], float).reshape(-1, 4),
         np.repeat(np.arange(len(infos)), [len(row) for row in instances]),
+        np.array([instance.get('bbox_label', -1) for row in instances for instance in row], int),
         np.array([(info.get('width', np.nan), info.get('height', np.nan)) for info in infos], float).reshape(-1, 2),
     )

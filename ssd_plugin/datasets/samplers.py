@@ -8,6 +8,7 @@ stream.
 import math
 import random
 from collections.abc import Iterator, Sequence, Sized
+from functools import cached_property
 from itertools import count
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ import torch
 from mmdet.registry import DATA_SAMPLERS
 from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset, Sampler
+
+from .draw_frequencies import draw_frequencies, systematic_draw
 
 
 class Draw(int):
@@ -40,34 +43,76 @@ class StreamSampler(Sampler[Draw]):
     :class:`StreamTrainLoop` draws without an end, like with MMEngine's ``InfiniteSampler``. In other loops, an epoch is
     a part of the stream with as many draws as there are images.
 
+    With ``oversample_thr`` or ``empty_fraction``, a round still has as many draws as there are images, but draws some
+    of them several times and others not: each as often as its frequency says, rounded down or up at random.
+
     Args:
         dataset: Dataset to draw from.
         shuffle: Whether each round has its own random order; otherwise the order is that of the dataset.
         seed: Seed of orders and draws, the same in all ranks.
         endless: Whether to draw without an end.
+        oversample_thr: Draw images with rare classes more often, those in a fraction f of the images below this one, by
+            the factor sqrt(oversample_thr / f): the repeat-factor sampling of LVIS (arXiv 1908.03195, appendix B). With
+            1, every class is repeated by 1 / sqrt(f). ``None`` draws all images equally often.
+        empty_fraction: Fraction of the draws that show an image without objects; ``None`` for as many as there are.
+            :class:`StreamTrainLoop` keeps them in the dataset in spite of ``filter_empty_gt``.
+
+    Raises:
+        ValueError: An option is out of its range.
 
     Attributes:
         position: Position in the stream at which the next iteration starts, counted over all ranks.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None, endless: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool = True,
+        seed: int | None = None,
+        endless: bool = False,
+        oversample_thr: float | None = None,
+        empty_fraction: float | None = None,
+    ) -> None:
+        if oversample_thr is not None and not 0 < oversample_thr <= 1:
+            raise ValueError(f'oversample_thr must be a fraction above 0 and up to 1, got {oversample_thr!r}')
+        if empty_fraction is not None and not 0 <= empty_fraction < 1:
+            raise ValueError(f'empty_fraction must be a fraction of 0 or more and below 1, got {empty_fraction!r}')
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = seed or 0
         self.endless = endless
+        self.oversample_thr = oversample_thr
+        self.empty_fraction = empty_fraction
         self.position = 0
+        self._dataset = dataset
 
     def __iter__(self) -> Iterator[Draw]:
         position, current_round = self.position + self.rank, -1
         order: Sequence[int] | np.ndarray = range(self.size)
         for _ in count() if self.endless else range(len(self)):
-            if self.shuffle and position // self.size != current_round:
+            if position // self.size != current_round:
                 current_round = position // self.size
-                generator = np.random.Generator(np.random.PCG64(mixed_seed(self.seed, 0, current_round)))
-                order = generator.permutation(self.size)
+                order = self._order(current_round)
             yield Draw(int(order[position % self.size]), mixed_seed(self.seed, 1, position))
             position += self.world_size
+
+    def _order(self, number: int) -> Sequence[int] | np.ndarray:
+        """Return the images of a round, which depend on nothing but its number."""
+        if not self.shuffle and self._frequencies is None:
+            return range(self.size)
+        generator = np.random.Generator(np.random.PCG64(mixed_seed(self.seed, 0, number)))
+        if self._frequencies is None:
+            return generator.permutation(self.size)
+        drawn = systematic_draw(self._frequencies, generator)
+        return generator.permutation(drawn) if self.shuffle else drawn
+
+    @cached_property
+    def _frequencies(self) -> np.ndarray | None:
+        """How often a round draws each image on average; ``None`` for once."""
+        if self.oversample_thr is None and self.empty_fraction is None:
+            return None
+        return draw_frequencies(self._dataset, self.oversample_thr, self.empty_fraction)
 
     def __len__(self) -> int:
         """Return the number of images that a rank draws in an epoch."""

@@ -24,9 +24,8 @@ class CheckedWIDERFaceDataset(CheckedXMLDataset, WIDERFaceDataset):
         """Return the XML file of an image."""
         return wider_face.annotation_path(Path(self.data_prefix['img']), name)
 
-    def image_files(self) -> dict[str, str]:
-        """Return an empty mapping: all files are ``.jpg``, in folders that the XML files name."""
-        return {}
+    def image_finder(self) -> None:
+        """Return ``None``: all files are ``.jpg``, in folders that the XML files name."""
 
     def image_path(self, file_name: str, root: ET.Element) -> str:
         """Return the path of an image.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ssd_plugin.configs import leaf_datasets, read_config
 from ssd_plugin.errors import UserError
+from ssd_plugin.models.feature_levels import complete_levels
 from ssd_plugin.ops.output_layout import OutputLayout
 
 from .checkpoint_files import write_checkpoint
@@ -52,7 +53,7 @@ def class_options(path: str, state: dict[str, Tensor]) -> dict[str, Any]:
     Returns:
         Settings by dotted key; empty if the config fits, or the number cannot be determined.
     """
-    head = read_config(path, {}).model.bbox_head
+    head = complete_levels(read_config(path, {}).model).bbox_head
     counts = set()
     for level, priors in enumerate(TASK_UTILS.build(head.prior_generator).num_base_priors):
         last = [

@@ -1,7 +1,7 @@
 """Meaning of the class outputs of a prior: the class of each, the background, and the activation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -62,14 +62,19 @@ class OutputLayout:
             num_classes: C, the classes without the background.
             use_sigmoid: Whether the outputs are one sigmoid output per class.
             background: ``'first'`` or ``'last'``; ``None`` for ``'last'``, or for no background with ``use_sigmoid``.
-            unused_outputs: Indices of outputs that belong to no class of the data.
+            unused_outputs: Indices of outputs that belong to no class of the data. If one is beyond the last output,
+                they are those of other classes, from which a config has been inherited, and none of them is kept.
 
         Raises:
             ValueError: The arguments contradict each other.
         """
         if use_sigmoid and background is not None:
             raise ValueError(f'use_sigmoid=True has no output for the background; remove background={background!r}')
-        return cls(num_classes, None if use_sigmoid else background or 'last', tuple(unused_outputs))
+        layout = cls(num_classes, None if use_sigmoid else background or 'last')
+        inherited = layout.background is not None and max(unused_outputs, default=0) >= layout.num_outputs + len(
+            unused_outputs
+        )
+        return layout if inherited else replace(layout, unused=tuple(unused_outputs))
 
     @property
     def activation(self) -> Literal['sigmoid', 'softmax']:

@@ -24,7 +24,7 @@ from ssd_plugin.datasets.annotations.tutorial_lists import IMAGES, LABELS, OBJEC
 from ssd_plugin.datasets.unusable_data import MAX_FRACTION, exceeds
 from ssd_plugin.datasets.xml_dataset import image_size
 from ssd_plugin.errors import UserError
-from ssd_plugin.files import part_of, publish
+from ssd_plugin.files import locked_folder, part_of, publish
 
 BACKGROUND = 'background'
 # Names in one message.
@@ -73,6 +73,7 @@ class SplitContent:
         difficult = sum(sum(row['difficulties']) for row in self.objects)
         count = sum(len(row['labels']) for row in self.objects)
         lines = [f'{name}: {len(self.images)} images, {count} objects, {difficult} of them difficult']
+        repeated = [image for image, times in Counter(self.images).items() if times > 1]
         others = [f'{name} ({count})' for name, count in self.other_classes.most_common()]
         for number, found, what in (
             (len(self.without_objects), self.without_objects, 'image(s) without objects are skipped'),
@@ -80,10 +81,10 @@ class SplitContent:
             (self.other_classes.total(), others, 'object(s) of other classes are skipped'),
             (len(self.missing_images), self.missing_images, 'image file(s) are listed, but missing'),
             (len(self.unusable_boxes), self.unusable_boxes, 'box(es) are listed, but cannot be used for training'),
+            (len(repeated), repeated, 'image(s) are listed more than once, and count as often'),
         ):
             if found:
-                more = f', and {len(found) - MAX_NAMED} more' if len(found) > MAX_NAMED else ''
-                lines.append(f'  {number} {what}: {", ".join(found[:MAX_NAMED])}{more}')
+                lines.append(f'  {_named(found, what, number)}')
         return lines
 
 
@@ -123,6 +124,10 @@ def write_lists(
     for name, content in contents.items():
         for line in content.report(name):
             log(line)
+    trained = set(contents['TRAIN'].images)
+    shared = [image for image in dict.fromkeys(contents['TEST'].images) if image in trained]
+    if shared:
+        log(_named(shared, 'test image(s) are training images, too, so that the evaluation will be too good'))
     if not contents['TRAIN'].images:
         raise UserError(f'no training image has an object of the classes {", ".join(labels)}')
     files: dict[Path, object] = {out / LABELS: {**labels, BACKGROUND: 0}}
@@ -131,6 +136,12 @@ def write_lists(
     files |= {out / f'{name}{IMAGES}': content.images for name, content in contents.items()}
     written = _write({path: json.dumps(content).encode() for path, content in files.items()}, overwrite)
     log(f'{"written to" if written else "already in"} {out}: {", ".join(path.name for path in files)}')
+
+
+def _named(found: Sequence[str], what: str, number: int | None = None) -> str:
+    """Return the first names of a list after their number, which is that of the names unless another is given."""
+    more = f', and {len(found) - MAX_NAMED} more' if len(found) > MAX_NAMED else ''
+    return f'{len(found) if number is None else number} {what}: {", ".join(found[:MAX_NAMED])}{more}'
 
 
 def _listed(folders: Sequence[Path], splits: tuple[str, str]) -> tuple[list[ListedImage], list[ListedImage]]:
@@ -274,7 +285,8 @@ def _write(contents: Mapping[Path, bytes], overwrite: bool) -> bool:
     """Write files that belong together unless they are there already, and return whether they were written.
 
     All are written beside their places before the first is renamed. Readers start with a list of images: an interrupted
-    replacement leaves none, so that lists that do not match each other are never read.
+    replacement leaves none, so that lists that do not match each other are never read. Two processes write one after
+    the other.
 
     Args:
         contents: Content by path, the lists of images last.
@@ -284,16 +296,26 @@ def _write(contents: Mapping[Path, bytes], overwrite: bool) -> bool:
         UserError: There are such files, or a file cannot be written.
     """
     folder = next(iter(contents)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked_folder(folder):
+            return _write_locked(contents, overwrite)
+    except OSError as error:
+        raise UserError(f'the lists cannot be written to {folder}: {error}') from error
+
+
+def _write_locked(contents: Mapping[Path, bytes], overwrite: bool) -> bool:
+    """Write the files while no other process writes to their folder; see :func:`_write`."""
     present = {path: path.read_bytes() for path in contents if path.is_file()}
     if present == contents:
         return False
     different = [path.name for path, data in present.items() if data != contents[path]]
     if different and not overwrite:
+        folder = next(iter(contents)).parent
         raise UserError(
             f'{folder} has other lists ({", ".join(different)}); give another --out, or replace them with --overwrite'
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for path, data in contents.items():
             part_of(path).write_bytes(data)
         for path in contents:
@@ -301,8 +323,6 @@ def _write(contents: Mapping[Path, bytes], overwrite: bool) -> bool:
                 path.unlink(missing_ok=True)
         for path in contents:
             publish(path)
-    except OSError as error:
-        raise UserError(f'the lists cannot be written to {folder}: {error}') from error
     finally:
         for path in contents:
             part_of(path).unlink(missing_ok=True)

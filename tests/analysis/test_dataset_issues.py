@@ -575,14 +575,29 @@ def test_without_a_size_boxes_that_fit_only_before_the_exif_rotation_are_rotated
     assert corners(annotations, jpeg(data).stem) == ((240, 320), [(21, 11, 60, 60)])
 
 
+def shrink(data, size):
+    """Replace the first image by one of another size, and its objects by a box that fits the old size only."""
+    cv2.imwrite(str(jpeg(data)), np.random.RandomState(0).randint(0, 255, (*size[::-1], 3), np.uint8))
+    describe(xml(voc_only(data)), (320, 240), (101, 51, 200, 110))
+
+
 def test_an_image_whose_boxes_fit_another_size_only_is_dropped_from_the_copy(data, tmp_path):
-    cv2.imwrite(str(jpeg(data)), np.random.RandomState(0).randint(0, 255, (120, 160, 3), np.uint8))
-    describe(xml(voc_only(data)), (320, 240), (100, 50, 200, 110))
+    shrink(data, (150, 150))
     found, (annotations,) = check(data)
     assert kinds(found) == {'wrong size': 1} and 'another version of the image, which --fix drops' in found[0].text
     annotations.write(tmp_path / 'fixed')
     again, (fixed,) = check(tmp_path / 'fixed')
     assert not again and len(fixed.images) == 15
+
+
+def test_boxes_of_a_larger_copy_are_scaled_in_the_repaired_annotation(data, tmp_path):
+    shrink(data, (160, 120))
+    found, (annotations,) = check(data)
+    assert kinds(found) == {'wrong size': 1} and 'an image of 320x240; --fix scales them' in found[0].text
+    annotations.write(tmp_path / 'fixed')
+    again, (fixed,) = check(tmp_path / 'fixed')
+    # VOC counts from 1: 100 to 199 pixels from 0 are 50 to 99.5.
+    assert not again and corners(fixed, jpeg(data).stem) == ((160, 120), [(51, 26, 100, 55)])
 
 
 def test_lists_of_files_and_a_byte_order_mark_are_read_as_in_training(data, tmp_path):

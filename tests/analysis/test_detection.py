@@ -9,8 +9,10 @@ from PIL import Image
 
 from ssd_plugin.analysis import detection
 from ssd_plugin.analysis.inference import DetectionOptions
+from ssd_plugin.cli.error_messages import exit_on_user_error
 from ssd_plugin.datasets.transforms.image_decoding import decode
 from ssd_plugin.errors import UserError
+from tests.support import disk_with_room_for
 
 
 def instances(*boxes):
@@ -102,6 +104,14 @@ def test_a_figure_shows_the_detections_of_the_score_and_above(shapes, tmp_path, 
         assert len(run.coco['annotations']) == 3
     assert drawn == [found.scores.tolist(), found.scores[:2].tolist(), []]
     assert (tmp_path / 'out' / f'{image.stem}.jpg').is_file()
+
+
+def test_a_figure_that_does_not_fit_on_the_disk_is_one_line_and_leaves_nothing(shapes, tmp_path, shapes_model, capsys):
+    image = sorted((shapes / 'JPEGImages').iterdir())[0]
+    with disk_with_room_for(1000), pytest.raises(SystemExit):
+        exit_on_user_error(lambda: detection.detect_files(shapes_model, [image], tmp_path / 'out', 0.3))
+    assert capsys.readouterr().err == f'error: {tmp_path}/out/{image.name}: File too large\n'
+    assert list((tmp_path / 'out').iterdir()) == []
 
 
 def test_a_class_to_suppress_that_is_unknown_is_an_error_before_anything_is_written(tmp_path):

@@ -1,4 +1,3 @@
-import cv2
 import pytest
 import torch
 from matplotlib.colors import to_rgb
@@ -167,14 +166,3 @@ def test_an_image_without_objects_is_an_error():
     for objects in (None, empty):
         with pytest.raises(UserError, match='--match needs an image with objects'):
             match_figures.check_objects(objects, ())
-
-
-def test_the_figure_is_written_in_the_format_of_its_suffix(ssd300, tmp_path):
-    figure = prior_figures.draw_priors(ssd300, blank((300, 300)), [5], [[(0, 0)]])
-    prior_figures.save(figure, tmp_path / 'a.png')
-    prior_figures.save(figure, tmp_path / 'a.pdf')
-    assert cv2.imread(str(tmp_path / 'a.png')) is not None and (tmp_path / 'a.pdf').read_bytes().startswith(b'%PDF')
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.pdf', 'a.png']
-    prior_figures.check_format(tmp_path / 'A.PNG')
-    with pytest.raises(UserError, match='change the suffix'):
-        prior_figures.check_format(tmp_path / 'a.doc')

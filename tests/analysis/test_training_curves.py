@@ -4,6 +4,7 @@ import pytest
 
 from ssd_plugin.analysis import training_curves
 from ssd_plugin.errors import UserError
+from tests.support import disk_with_room_for
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_the_log_of_a_resumed_run_follows_that_of_the_first(work_dir):
 
 def test_losses_rate_and_metrics_are_plotted_against_the_steps(work_dir, monkeypatch):
     saved = []
-    monkeypatch.setattr(training_curves.Figure, 'savefig', lambda figure, path, dpi: saved.append(figure))
+    monkeypatch.setattr(training_curves.Figure, 'savefig', lambda figure, file, **options: saved.append(figure))
     training_curves.plot_curves(training_curves.read_log(work_dir), work_dir / 'curves.png')
     curves = [
         {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axis.get_lines()}
@@ -51,3 +52,10 @@ def test_a_folder_without_training_is_an_error(tmp_path):
     (folder / 'scalars.json').write_text('{"coco/bbox_mAP": 0.25, "step": 2}\n')
     with pytest.raises(UserError, match=f'{tmp_path} has no log of a training run'):
         training_curves.read_log(tmp_path)
+
+
+def test_a_figure_that_does_not_fit_on_the_disk_leaves_nothing(work_dir, tmp_path):
+    records = training_curves.read_log(work_dir)
+    with disk_with_room_for(1000), pytest.raises(OSError, match=str(tmp_path / 'curves.png')):
+        training_curves.plot_curves(records, tmp_path / 'curves.png')
+    assert not list(tmp_path.glob('*.png*')) and not list(tmp_path.glob('.*'))

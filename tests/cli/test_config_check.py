@@ -64,7 +64,7 @@ def test_a_config_without_a_mistake_passes_and_leaves_nothing_behind(load, tmp_p
         (f'{PRIORS}.input_size=[300,300]', r'the scale of the pipeline of train_dataloader.dataset is \(320, 240\): '),
         (
             'model.neck.in_channels=[64,128,255]',
-            'model.neck does not take the channels .64, 128, 256. that model.backb',
+            r'model.backbone gives channels \(64, 128, 256\), model.neck.in_channels is \(64, 128, 255\)',
         ),
         ('model.backbone=3', 'model.backbone must be .*got 3'),
         ('model.test_cfg.score_threshold=0.3', "model.test_cfg has no key 'score_threshold'; did you mean score_thr?"),
@@ -72,6 +72,21 @@ def test_a_config_without_a_mistake_passes_and_leaves_nothing_behind(load, tmp_p
         ('train_dataloader.batchsize=4', "train_dataloader has no key 'batchsize' .*did you mean batch_size?"),
         ('train_dataloader.num_workers=-1', 'train_dataloader: num_workers option should be non-negative'),
         ('train_dataloader.sampler.type=Stream', "train_dataloader.sampler.type='Stream' is not registered"),
+        (f'{AUGMENT}.zoom_out_prob=7', f'{AUGMENT}: zoom_out_prob must be a number from 0 to 1, got 7'),
+        (f'{AUGMENT}.zoom_out_ratio=[0.5,4]', f'{AUGMENT}: zoom_out_ratio must be two increasing numbers of 1 or'),
+        (f'{AUGMENT}.crop_tries=0', f'{AUGMENT}: crop_tries must be a whole number of 1 or more, got 0'),
+        (f'{AUGMENT}.constraints=[3]', f'{AUGMENT}: constraints must be a number from 0 to 1, got 3'),
+        (f'{AUGMENT}.flip_prob=-1', f'{AUGMENT}: flip_prob must be a number from 0 to 1, got -1'),
+        (f'{AUGMENT}.fill=[1,2,300]', f'{AUGMENT}: fill must be a number from 0 to 255, got 300'),
+        (f'{HEAD}.matcher.iou_threshold=5', f'{HEAD}.matcher: iou_threshold must be a number from 0 to 1, got 5'),
+        (f'{HEAD}.loss_multibox.neg_pos_ratio=-3', f'{HEAD}.loss_multibox: neg_pos_ratio must be a number of 0 or'),
+        (f'{HEAD}.loss_multibox.beta=-1', f'{HEAD}.loss_multibox: beta must be a number of 0 or more, got -1'),
+        (f'{HEAD}.bbox_coder.center_variance=0', f'{HEAD}.bbox_coder: center_variance must be a number above 0, got 0'),
+        ('model.test_cfg.score_thr=30', 'score_thr must be a number from 0 to 1, got 30'),
+        ('model.test_cfg.nms.iou_threshold=45', 'iou_threshold must be a number from 0 to 1, got 45'),
+        ('model.backbone.base_channels=0', 'model.backbone: base_channels must be a whole number of 1 or more, got 0'),
+        ('custom_hooks.2.interval=0', 'custom_hooks.2: interval must be a whole number of 1 or more, got 0'),
+        ('train_dataloader.dataset.max_broken=5', 'dataset: max_broken must be a number from 0 to 1, got 5'),
         (f'{AUGMENT}.zoom_out_probability=1', f'{AUGMENT} has no key .*did you mean zoom_out_prob?'),
         ('train_dataloader.dataset.metainfo.classes=cat', r"a tuple of one name needs a comma: \('cat',\)"),
         ('train_dataloader.dataset.metainfo.clases=cat', "metainfo has no key 'clases'; did you mean classes?"),
@@ -133,7 +148,8 @@ def test_a_variable_that_is_used_is_none(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(
         "_base_ = 'ssd_plugin::demo/ssd_depthwise_shapes.py'\nmax_iters = 50\ntrain_cfg = dict(max_iters=max_iters)\n"
-        'base_lr = 0.1\n'
+        "base_lr = 0.1\nclasses = dict(classes=('cat', 'dog'))\n"
+        'train_dataloader = dict(dataset=dict(metainfo=classes))\n'
     )
     check_variables(Config.fromfile(path), str(path))
 

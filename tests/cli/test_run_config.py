@@ -1,6 +1,8 @@
 import argparse
+import inspect
 
 import pytest
+from mmengine.runner import Runner
 
 from ssd_plugin.cli.run_config import load_config
 from tests.support import CONFIGS
@@ -38,3 +40,11 @@ def test_a_work_dir_of_the_command_line_or_the_config_stays(arguments, tmp_path)
     config.write_text("_base_ = 'ssd_plugin::demo/ssd_depthwise_shapes.py'\nwork_dir = 'mine'\n")
     assert load_config(arguments(str(config)), ()).work_dir == 'mine'
     assert load_config(arguments(str(config), work_dir='given'), ()).work_dir == 'given'
+
+
+def test_settings_of_randomness_need_no_seed(arguments, shapes):
+    options = {'data_root': f'{shapes}/', 'randomness.deterministic': True}
+    randomness = load_config(arguments('ssd_plugin::bccd/ssd_depthwise_bccd.py', cfg_options=options), ()).randomness
+    assert randomness.deterministic
+    # A missing argument would be a TypeError.
+    inspect.signature(Runner.set_randomness).bind(None, **randomness)

@@ -107,6 +107,15 @@ def test_the_memory_of_an_ema_is_scaled():
     assert next(hook for hook in cfg.custom_hooks if hook.type == 'EMAHook').momentum == 0.5
 
 
+@pytest.mark.parametrize('place', ['default_hooks', 'custom_hooks'])
+def test_the_time_of_a_frozen_backbone_is_scaled(place):
+    cfg, hook = config('ssd300_voc.py'), dict(type='FreezeBackboneHook', iterations=500)
+    cfg[place] = dict(cfg[place], freeze_backbone=hook) if place == 'default_hooks' else [*cfg[place], hook]
+    text = scale_schedule(cfg, max_iters=cfg.train_cfg.max_iters // 10)
+    found = cfg[place].freeze_backbone if place == 'default_hooks' else cfg[place][-1]
+    assert found.iterations == 50 and '.iterations 500 -> 50' in text
+
+
 def test_a_loop_of_epochs_stays_one():
     cfg = Config(
         dict(

@@ -71,6 +71,8 @@ def test_a_checkpoint_that_would_be_decoded_differently_is_refused_with_the_keys
 def test_another_way_to_write_the_same_settings_is_no_difference(trained):
     flipped = {f'{PRIORS}.flip': True, f'{PRIORS}.sizes': [[20.0, 32], [45, 64.0], [84, 110], [130, 160]]}
     check_for_inference(changed({**flipped, 'model.bbox_head.use_sigmoid': False}), str(trained))
+    # Those of a config for more classes, from which it has been inherited.
+    check_for_inference(changed({'model.bbox_head.unused_outputs': (12, 26)}), str(trained))
 
 
 def test_a_checkpoint_with_another_number_of_classes_is_refused_for_inference(trained):
@@ -79,7 +81,19 @@ def test_a_checkpoint_with_another_number_of_classes_is_refused_for_inference(tr
         UserError, match=r'lacks 8 tensor.s. of the model, which would be random: bbox_head.cls_convs.0'
     ):
         check_for_inference(cfg, str(trained))
-    assert 'lacks 8 tensor(s), which start at random: bbox_head.cls_convs.0' in notes_for_training(cfg, str(trained))[0]
+    # ClassTransferHook says what begins anew.
+    assert notes_for_training(cfg, str(trained)) == []
+
+
+def test_no_other_weights_are_fetched_for_a_backbone_that_a_checkpoint_fills(trained, tmp_path):
+    pretrained = dict(type='Pretrained', checkpoint='http://nowhere/a.pth')
+    cfg = changed({'model.backbone.init_cfg': pretrained})
+    assert notes_for_training(cfg, str(trained)) == [] and cfg.model.backbone.init_cfg is None
+    content = torch.load(trained, weights_only=True)
+    del content['state_dict']['backbone.features.0.conv.weight']
+    torch.save(content, tmp_path / 'part.pth')
+    cfg = changed({'model.backbone.init_cfg': pretrained})
+    assert notes_for_training(cfg, str(tmp_path / 'part.pth')) == [] and cfg.model.backbone.init_cfg == pretrained
 
 
 def test_weights_of_another_implementation_are_refused_with_the_tool_that_converts(tmp_path):

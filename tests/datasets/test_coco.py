@@ -173,7 +173,7 @@ def test_a_copy_in_another_process_maps_the_same_files(annotation):
 def test_the_table_of_boxes_is_that_of_the_images_one_by_one(annotation, options):
     dataset = build(annotation, **options)
     fast, slow = ground_truth_boxes(dataset), collect_boxes(dataset)
-    for name in ('boxes', 'images', 'sizes'):
+    for name in ('boxes', 'images', 'labels', 'sizes'):
         np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name))
 
 

@@ -1,5 +1,7 @@
 import re
 import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,8 +14,10 @@ from ssd_plugin.datasets.annotations import voc
 from ssd_plugin.datasets.annotations.box_rules import unusable
 from ssd_plugin.datasets.annotations.records import Severity
 from ssd_plugin.datasets.ground_truth import ground_truth_boxes
+from ssd_plugin.datasets.image_files import ImageFinder
 from ssd_plugin.errors import UnusableData
 from ssd_plugin.prepare.drawn_shapes import CLASSES
+from tests.sample_folders import samples, voc_folders
 
 
 @pytest.fixture
@@ -149,3 +153,92 @@ def test_text_that_is_not_xml_is_an_error_with_a_line(text):
     with pytest.raises(voc.InvalidAnnotation, match='not valid XML') as error:
         voc.parse(text.encode())
     assert error.value.line == 1
+
+
+LAYOUTS = [
+    (voc_folders.own, dict(ann_file='ImageSets/Main/train.txt')),
+    (voc_folders.beside, dict(ann_file='.', ann_subdir='', img_subdir='')),
+    (voc_folders.annots, dict(ann_file='annots', ann_subdir='annots', img_subdir='')),
+    (voc_folders.annotations, dict(ann_file='data', ann_subdir='', img_subdir='')),
+    (voc_folders.split_folders, dict(ann_file='train', ann_subdir='', img_subdir='')),
+    (voc_folders.nested_folders, dict(ann_file='labels/train', ann_subdir='labels', img_subdir='images')),
+    (voc_folders.cvat, dict(ann_file='ImageSets/Main/default.txt', first_pixel=0)),
+]
+
+
+@pytest.mark.parametrize('layout, options', LAYOUTS, ids=lambda value: getattr(value, '__name__', ''))
+def test_xml_files_train_where_they_lie(tmp_path, layout, options):
+    layout(tmp_path)
+    dataset = DATASETS.build(
+        dict(
+            type='CheckedVOCDataset',
+            data_root=str(tmp_path),
+            metainfo=dict(classes=samples.CLASSES),
+            data_prefix=dict(sub_data_root=''),
+            **options,
+        )
+    )
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    found = {
+        Path(info['img_path']).stem: sorted(
+            (samples.CLASSES[i['bbox_label']], tuple(i['bbox'])) for i in info['instances']
+        )
+        for info in infos
+    }
+    wanted = samples.expected()
+    names = wanted if len(found) == 6 else {sample.name for sample in samples.SAMPLES if sample.split == 'train'}
+    assert found == {name: wanted[name] for name in names}
+    for info in infos:
+        image = cv2.imread(info['img_path'])
+        assert image.shape[1::-1] == (info['width'], info['height']) and 'Segmentation' not in info['img_path']
+
+
+def test_an_image_is_found_in_the_nearest_folder(tmp_path):
+    sample = samples.SAMPLES[0]
+    for folder in ('x/images', 'y/images', 'masks', 'y/images/Mask'):
+        samples.write_image(tmp_path / folder / 'a.jpg', sample)
+    find = ImageFinder(tmp_path).find
+    assert find('x/xml/a', tmp_path / 'x/xml/a.xml') == tmp_path / 'x/images/a.jpg'
+    assert find('y/xml/a', tmp_path / 'y/xml/a.xml') == tmp_path / 'y/images/a.jpg'
+    # With the same folders below; by another case; by a name with its suffix.
+    assert find('xml/y/images/a', tmp_path / 'xml/y/images/a.xml') == tmp_path / 'y/images/a.jpg'
+    assert find('x/A', tmp_path / 'x/A.xml') == tmp_path / 'x/images/a.jpg'
+    assert find('x/a.jpg', tmp_path / 'x/a.jpg.xml') == tmp_path / 'x/images/a.jpg'
+    assert find('x/b', tmp_path / 'x/b.xml') is None
+    samples.write_image(tmp_path / 'x/xml/a.png', sample)
+    assert ImageFinder(tmp_path).find('x/xml/a', tmp_path / 'x/xml/a.xml') == tmp_path / 'x/xml/a.png'
+
+
+def scaled_dataset(tmp_path, size=None, scale=1, **options):
+    sample = samples.SAMPLES[3]
+    samples.write_image(tmp_path / 'd.jpg', sample)
+    samples.write_text(tmp_path / 'd.xml', voc_folders.xml_text(sample, 1, size, scale))
+    config = dict(ann_file='.', ann_subdir='', img_subdir='', data_prefix=dict(sub_data_root=''), **options)
+    metainfo = dict(classes=samples.CLASSES)
+    return DATASETS.build(dict(type='CheckedVOCDataset', data_root=str(tmp_path), metainfo=metainfo, **config))
+
+
+@pytest.mark.parametrize('size, scale', [(None, 5), (None, 1), ((0, 0), 1), ((10, 20), 1)])
+def test_boxes_of_a_larger_copy_are_scaled_to_the_file(tmp_path, size, scale):
+    """With a size of 0 x 0, or one that they do not fit, boxes are those of the file."""
+    sample, info = samples.SAMPLES[3], scaled_dataset(tmp_path, size, scale, scale_boxes=True).get_data_info(0)
+    assert (info['width'], info['height']) == sample.size
+    assert np.allclose([i['bbox'] for i in info['instances']], [corners for _, corners in sample.boxes])
+
+
+def test_boxes_of_an_image_with_another_aspect_ratio_are_refused_by_name(tmp_path):
+    with pytest.raises(UnusableData, match=r'd\.xml: its boxes are those of an image of 500x500 pixels, but .*64x48'):
+        scaled_dataset(tmp_path, (500, 500), 5, scale_boxes=True)
+    # Without the option, sizes are those of the annotation.
+    info = scaled_dataset(tmp_path, (500, 500), 5).get_data_info(0)
+    assert (info['width'], info['height']) == (500, 500)
+    assert scaled_dataset(tmp_path, (0, 0)).get_data_info(0)['width'] == 64
+
+
+def test_a_box_that_cvat_rotates_is_read_as_its_hull():
+    rotated = '<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>'
+    box = '<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>50</xmax><ymax>40</ymax></bndbox>'
+    for degrees, corners in ((0, (10, 20, 50, 40)), (90, (20, 10, 40, 50)), (45, (8, 8, 51, 51))):
+        node = ET.fromstring(f'<object><name>cat</name>{box}{rotated.format(degrees)}</object>')
+        # 45 degrees: half of (40 + 20) / sqrt(2) = 21.2 around (30, 30); fractions are dropped.
+        assert voc.parse_object(node).corners == corners

@@ -29,7 +29,7 @@ def assert_finite(folder):
 
 @pytest.mark.slow
 def test_steps_with_nan_pixels_are_skipped_and_training_goes_on(shapes, tmp_path):
-    config = poisoned(tmp_path, shapes, 'pixels', every=6, more=with_hook('FiniteStepsHook', max_share=1.1))
+    config = poisoned(tmp_path, shapes, 'pixels', every=6, more=with_hook('FiniteStepsHook', max_share=1.0))
     text = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'run')
     assert 'the step is skipped' in text and re.search(r'Its images: .*\.(jpg|png)', text)
     assert_finite(tmp_path / 'run')

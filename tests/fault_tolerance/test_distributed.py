@@ -98,9 +98,13 @@ def evaluation(text):
 
 
 # The warm-up has ten iterations. VGG-16 in double precision takes seconds for each.
-@pytest.mark.parametrize('kind, iterations', [('ssd300', 5), ('depthwise', 20)])
-def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(kind, iterations, shapes, tmp_path):
+@pytest.mark.parametrize('kind, iterations, frozen', [('ssd300', 5, 0), ('depthwise', 20, 0), ('depthwise', 6, 3)])
+def test_two_processes_with_half_the_batch_each_train_what_one_does_with_all(
+    kind, iterations, frozen, shapes, tmp_path
+):
     config = write_config(tmp_path, kind, shapes, iterations, double=True)
+    with open(config, 'a') as file:
+        file.write(f"default_hooks['freeze_backbone'] = dict(type='FreezeBackboneHook', iterations={frozen})\n")
     # The state of the optimizer, as large as the weights, is not compared.
     weights_only = ('--cfg-options', 'default_hooks.checkpoint.save_optimizer=False')
     alone = run(tmp_path, 'train.py', config, '--work-dir', tmp_path / 'one', *weights_only)

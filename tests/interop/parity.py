@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from ssd_plugin.configs import read_config
-from ssd_plugin.interop import convert_checkpoint
+from ssd_plugin.interop import FORMATS, convert_checkpoint
+from ssd_plugin.interop.target_config import parameter_shapes
 from ssd_plugin.ops.levels import flatten_levels
 
 
@@ -38,6 +40,26 @@ def randomize(model: nn.Module, forward) -> None:
             norm.momentum = norm.usual_momentum
             norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.7, 1.5)
             norm.running_mean += 0.2 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
+
+
+def foreign_state(format_name: str, **options: object) -> dict[str, torch.Tensor]:
+    """Return a complete state dict with the names of another implementation, and zeros.
+
+    Args:
+        format_name: One of :data:`FORMATS`.
+        options: Changes of the usual config of the format, with ``__`` for a dot in the key.
+    """
+    form = FORMATS[format_name]
+    changes = tuple((key.replace('__', '.'), value) for key, value in options.items())
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        shapes = parameter_shapes(f'ssd_plugin::{form.configs[0]}', changes)
+    state = {}
+    for name, shape in shapes.items():
+        source, ours = next((key, ours) for key, ours in form.names.items() if f'{name}.'.startswith(f'{ours}.'))
+        state[source + name[len(ours) :]] = torch.zeros(
+            shape, dtype=torch.long if 'num_batches' in name else torch.float32
+        )
+    return state
 
 
 # Standard deviations of logits and offsets: scores then have all sizes, and boxes are near their priors.

@@ -10,28 +10,18 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mmengine.registry import DefaultScope
 
 from ssd_plugin.errors import UserError
-from ssd_plugin.interop import FORMATS, convert_checkpoint
+from ssd_plugin.interop import convert_checkpoint
 from ssd_plugin.interop.checkpoint_files import read_checkpoint
-from ssd_plugin.interop.target_config import parameter_shapes
+from tests.interop.parity import foreign_state
 from tests.support import run_python_in, run_tool_in
 
 
 @pytest.fixture(scope='module')
 def slim():
     """Return a complete state dict of the smallest format, with zeros."""
-    form = FORMATS['face-slim']
-    theirs = {}
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        shapes = parameter_shapes('ssd_plugin::pretrained/ssd_face_slim_320x240.py', ())
-    for name, shape in shapes.items():
-        source = next(key for key, ours in form.names.items() if name.startswith(ours + '.'))
-        theirs[source + name[len(form.names[source]) :]] = torch.zeros(
-            shape, dtype=torch.long if 'num_batches' in name else torch.float32
-        )
-    return theirs
+    return foreign_state('face-slim')
 
 
 @pytest.fixture

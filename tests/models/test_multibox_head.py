@@ -7,12 +7,14 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 
 from ssd_plugin.models.heads.multibox_head import padded_ground_truth
 from ssd_plugin.ops.boxes import encode, pairwise_iou
 from ssd_plugin.ops.matching import match_priors
 from ssd_plugin.ops.multibox_loss import multibox_loss
+from ssd_plugin.ops.output_layout import OutputLayout
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import GroundTruth, PriorTargets
 from tests.ops.predictions import predictions_of
@@ -356,9 +358,11 @@ def test_best_class_only_gives_each_prior_at_most_once(options):
 
 
 def test_other_suppression_is_refused_by_name():
-    head = build_head(test_cfg=ConfigDict(nms=dict(type='soft_nms')))
     with pytest.raises(ValueError, match='soft_nms'):
-        head.predict_by_feat(*head(features()), batch_img_metas=metas())
+        build_head(test_cfg=ConfigDict(nms=dict(type='soft_nms')))
+    head = build_head()
+    with pytest.raises(ValueError, match='soft_nms'):
+        head.predict_by_feat(*head(features()), metas(), cfg=ConfigDict(nms=dict(type='soft_nms')))
 
 
 def test_predictors_differ_by_level():
@@ -421,13 +425,21 @@ def test_unused_outputs_share_the_softmax_and_are_never_detected():
     assert losses['loss_cls'] > same_classes['loss_cls']
 
 
+def test_unused_outputs_of_more_classes_fall_away_with_one_line(caplog, monkeypatch):
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'handlers', [caplog.handler])
+    head = build_head(background='first', unused_outputs=(2, 26))
+    assert head.layout == OutputLayout(3, 'first')
+    line = 'bbox_head.unused_outputs has no effect: it is for more classes than num_classes=3, whose 4 outputs are all'
+    assert caplog.text.count('unused_outputs') == caplog.text.count(line) == 1
+
+
 @pytest.mark.parametrize(
     'options, message',
     [
         (dict(background='middle'), 'middle'),
         (dict(unused_outputs=(3, 3)), 'different'),
         (dict(background='first', unused_outputs=(0,)), 'not the background'),
-        (dict(unused_outputs=(9,)), r'0\.\.4'),
+        (dict(unused_outputs=(-1,)), r'0\.\.4'),
         (dict(num_classes=0), 'num_classes must be 1 or more'),
         (dict(FOCAL, background='first'), "no output for the background; remove background='first'"),
         (dict(FOCAL, unused_outputs=(1,)), 'sigmoid outputs are independent'),

@@ -264,7 +264,8 @@ def test_base_anchors_are_those_of_the_first_cell_and_equal_mmdetections():
         (dict(strides=[8, -16]), 'strides must be positive'),
         (dict(input_size=(320, 0)), 'input_size must be positive'),
         (dict(sizes=[(20,), (-40,)]), 'the priors of level 1 must have positive sides'),
-        (dict(aspect_ratios=[[2], [float('nan')]]), 'the priors of level 1 must have positive sides'),
+        (dict(aspect_ratios=[[2], [float('nan')]]), 'aspect_ratios must be positive'),
+        (dict(aspect_ratios=[[2], [0]]), 'aspect_ratios must be positive'),
     ],
 )
 def test_lengths_that_are_not_positive_are_refused(option, message):

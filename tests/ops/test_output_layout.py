@@ -66,6 +66,11 @@ def test_torchvisions_coco_layout_skips_the_ids_without_a_category():
         ({}, OutputLayout(3, 'last')),
         (dict(background='first', unused_outputs=[2]), OutputLayout(3, 'first', (2,))),
         (dict(use_sigmoid=True), OutputLayout(3, None)),
+        # One of five outputs: the last that can be unused is the fourth, or with the background first the fifth.
+        (dict(unused_outputs=[3]), OutputLayout(3, 'last', (3,))),
+        (dict(background='first', unused_outputs=[4]), OutputLayout(3, 'first', (4,))),
+        (dict(unused_outputs=[5]), OutputLayout(3, 'last')),
+        (dict(background='first', unused_outputs=[2, 6]), OutputLayout(3, 'first')),
     ],
 )
 def test_the_layout_of_a_head_follows_from_its_arguments(options, expected):

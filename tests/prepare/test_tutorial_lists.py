@@ -1,6 +1,8 @@
 import json
 import re
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -301,6 +303,37 @@ def test_an_error_while_writing_leaves_nothing(own, tmp_path, monkeypatch):
     with pytest.raises(UserError, match='lists cannot be written to .*: .*No space left'):
         write([own], tmp_path / 'lists', splits=SPLITS)
     assert list((tmp_path / 'lists').iterdir()) == []
+
+
+def test_two_writers_at_once_leave_the_lists_of_one_of_them(own, shapes, tmp_path, monkeypatch):
+    """The second waits for the first, and replaces its lists."""
+    publish = tutorial_lists.publish
+    # Long enough for the other writer to come between two files.
+    monkeypatch.setattr(tutorial_lists, 'publish', lambda path: (time.sleep(0.05), publish(path)))
+    expected = []
+    for number, root in enumerate((own, shapes)):
+        write([root], tmp_path / f'alone{number}', splits=SPLITS)
+        expected.append(content(tmp_path / f'alone{number}'))
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            runs = [
+                pool.submit(write, [root], tmp_path / 'both', splits=SPLITS, overwrite=True) for root in (own, shapes)
+            ]
+        assert all(run.result() for run in runs)
+        assert content(tmp_path / 'both') in expected
+
+
+def test_images_listed_twice_and_test_images_that_are_trained_on_are_named(tmp_path):
+    dog = [voc_object('dog', 1, 2, 30, 40)]
+    folder = make_voc(tmp_path / 'VOC', {'trainval': {'a': dog, 'b': dog}, 'test': {'a': dog, 'c': dog}})
+    assert not [line for line in write([folder], tmp_path / 'once') if 'more than once' in line]
+    listing = folder / 'ImageSets/Main/trainval.txt'
+    listing.write_text(f'{listing.read_text()}b.jpg\n')
+    lines = write([folder], tmp_path / 'lists')
+    images = folder / 'JPEGImages'
+    assert f'  1 image(s) are listed more than once, and count as often: {images}/b.jpg' in lines
+    shared = '1 test image(s) are training images, too, so that the evaluation will be too good'
+    assert f'{shared}: {images}/a.jpg' in lines
 
 
 def test_many_findings_are_named_in_part():

@@ -1,8 +1,11 @@
+import json
 import shutil
 
 import cv2
 import pytest
 
+from tests.sample_folders import coco_folders, voc_folders, yolo_folders
+from tests.sample_folders.samples import SAMPLES
 from tests.support import CONFIGS, ROOT
 
 BCCD = ROOT.parent / 'shared/data/bccd'
@@ -73,3 +76,41 @@ def test_the_two_bad_boxes_of_bccd_are_found_and_nothing_else(run_tool):
     assert result.returncode == 0
     assert 'BloodImage_00338.xml:163: ' in result.stdout and 'BloodImage_00343.xml:55: ' in result.stdout
     assert 'no area: 2' in result.stdout and 'training is safe; errors: 0, warnings: 2, info: 0' in result.stdout
+
+
+@pytest.mark.parametrize('layout', [voc_folders.annots, yolo_folders.roboflow, coco_folders.roboflow])
+def test_a_folder_is_checked_whatever_its_layout(run_tool, tmp_path, layout):
+    layout(tmp_path / 'mine')
+    result = run_tool('check_dataset.py', 'mine', '--few', '0')
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.startswith('mine is ') and 'training is safe; errors: 0, warnings: 0' in result.stdout
+
+
+def test_broken_labels_of_a_folder_are_repaired_in_the_copy(run_tool, tmp_path):
+    yolo_folders.roboflow(tmp_path / 'mine')
+    with open(tmp_path / 'mine/train/labels/d.txt', 'a') as file:
+        file.write('7 0.5 0.5 0.1 0.1\n')
+    result = run_tool('check_dataset.py', 'mine', '--fix', 'fixed')
+    assert result.returncode == 1 and 'd.txt:4: its class index is 7, and there are 3 classes' in result.stdout
+    again = run_tool('check_dataset.py', 'fixed')
+    assert again.returncode == 0 and 'fixed is YOLO txt (fixed/data.yaml): 4 images in train' in again.stdout
+
+
+def test_files_of_one_name_do_not_overwrite_each_other_in_the_copy(run_tool, tmp_path):
+    coco_folders.roboflow(tmp_path / 'mine')
+    assert run_tool('check_dataset.py', 'mine', '--fix', 'fixed').returncode == 0
+    files = sorted((tmp_path / 'fixed').rglob('*.json'))
+    assert [len(json.loads(path.read_text())['images']) for path in files] == [4, 2]
+
+
+def test_options_choose_among_the_descriptions_of_a_folder(run_tool, tmp_path):
+    voc_folders.annots(tmp_path / 'mine')
+    (tmp_path / 'mine/labels.json').write_text(json.dumps(coco_folders.content(SAMPLES[:2], '{name}.png')))
+    both = run_tool('check_dataset.py', 'mine')
+    assert 'VOC XML (mine/annots): ' in both.stdout
+    assert 'not read, since it describes the same images: COCO JSON in mine/labels.json' in both.stdout
+    for options in (('--format', 'coco'), ('--annotations', 'mine/labels.json')):
+        one = run_tool('check_dataset.py', 'mine', *options)
+        assert 'mine is COCO JSON (mine/labels.json): 2 images in all' in one.stdout
+    nothing = run_tool('check_dataset.py', 'mine', '--format', 'yolo')
+    assert nothing.returncode == 2 and nothing.stderr.count('\n') == 1

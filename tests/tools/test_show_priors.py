@@ -50,11 +50,26 @@ def test_clipped_priors_are_drawn_over_an_image_file(run_tool, shapes, tmp_path)
         (('--index', '0', '--match', '0', '--level', '0'), 'leave out --level'),
         (('--out', 'nowhere/a.png'), 'no folder nowhere'),
         (('--out', 'a.doc'), 'change the suffix'),
+        (('--out', '/proc/a.png'), 'nothing can be written to the folder /proc (/proc/a.png)'),
     ],
 )
 def test_mistakes_are_errors_of_one_line_and_write_nothing(run_tool, shapes, tmp_path, arguments, message):
     result = run_tool('show_priors.py', CONFIG, *arguments, '--cfg-options', f'data_root={shapes}')
     assert result.returncode > 0 and message in result.stderr.splitlines()[-1] and 'Traceback' not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'option, message',
+    [
+        ('strides=3', 'model.bbox_head.prior_generator.strides must be Sequence'),
+        ('input_size=wide', 'model.bbox_head.prior_generator.input_size must be int'),
+        ('aspect_ratios=[[0],[2],[2],[2]]', 'aspect_ratios must be positive, got [[0], [2], [2], [2]]'),
+    ],
+)
+def test_an_odd_setting_of_the_priors_is_named(run_tool, option, message, tmp_path):
+    result = run_tool('show_priors.py', CONFIG, '--cfg-options', f'model.bbox_head.prior_generator.{option}')
+    assert result.returncode == 1 and message in result.stderr and result.stderr.count('\n') == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -18,6 +18,8 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from ssd_plugin.configs import read_config
+from ssd_plugin.datasets.annotations import voc
+from ssd_plugin.errors import UserError
 
 from . import synthetic_batches
 from .peers import (
@@ -36,6 +38,7 @@ from .reencoded_photos import classes_of
 
 Functions = dict[str, Callable[[], object]]
 FLOOR = 'network alone'
+PIPELINE_LISTS = ('train', 'trainval', 'val', 'test')
 NETWORK_PARTS = ('backbone', 'neck', 'bbox_head', 'head')
 
 
@@ -213,6 +216,22 @@ def infer(setting: Setting, config: str | None = None) -> Functions:
     return {name: partial(run, function) for name, function in functions.items()}
 
 
+def list_of_images(root: Path) -> Path:
+    """Return the first list that exists of :data:`PIPELINE_LISTS` in a folder in VOC layout.
+
+    Raises:
+        UserError: The folder has none of them.
+    """
+    lists = [voc.list_of(root, split) for split in PIPELINE_LISTS]
+    for path in lists:
+        if path.is_file():
+            return path
+    raise UserError(
+        f'pipeline reads the images of a list, but {lists[0].parent} has none of '
+        f'{", ".join(path.name for path in lists)}; {voc.split_remedy(root)}'
+    )
+
+
 @DefaultScope.overwrite_default_scope('mmdet')
 def pipeline(data_root: str) -> Functions:
     """Return functions that prepare the next image of a dataset for training.
@@ -221,14 +240,15 @@ def pipeline(data_root: str) -> Functions:
     transform and by MMDetection's.
 
     Args:
-        data_root: Folder in VOC layout, with ``ImageSets/Main/train.txt``.
+        data_root: Folder in VOC layout, whose images are those of :func:`list_of_images`.
     """
+    listed = list_of_images(Path(data_root))
     dataset = DATASETS.build(
         dict(
             type='VOCDataset',
             data_root=data_root,
             metainfo=dict(classes=classes_of(Path(data_root))),
-            ann_file='ImageSets/Main/train.txt',
+            ann_file=str(listed.relative_to(data_root)),
             data_prefix=dict(sub_data_root=''),
             pipeline=[],
         )

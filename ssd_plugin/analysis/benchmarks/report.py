@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ssd_plugin.analysis.figure_files import save_figure
+
 from . import startup
 from .cases import FLOOR, Setting
 from .peers import OURS
@@ -113,7 +115,7 @@ def draw_sweep(path: Path, sweep: str, results: Sequence[Measurement]) -> None:
         axis.grid(True, which='both', alpha=0.3)
         axis.legend()
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)
 
 
 def write_json(path: Path, results: Sequence[Measurement]) -> None:

@@ -14,16 +14,19 @@ from .coco_rules import (
     OTHER_CLASS,
     REASONS,
     UNKNOWN_IMAGE,
+    add_sizes,
     by_id,
     class_order_mismatch,
     ignore_flags,
     incompleteness,
     load,
     skip_reasons,
+    without_project,
 )
 from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining, unreadable
 
 IMAGE_FOLDERS = ('images', 'JPEGImages', '.')
+FILE_NAME = {'file_name': LISTS['images']['file_name']}
 SIZE_UNKNOWN = (math.nan, math.nan)
 # Why training skips an annotation.
 ISSUE_TEXTS = {
@@ -54,6 +57,21 @@ def read(path: Path, folder: Path | None = None, classes: tuple[str, ...] | None
         return unreadable(Issue('unreadable annotation', f'{path}:{error.lineno}', text))
     except (OSError, ValueError, RecursionError) as error:
         return unreadable(Issue('unreadable annotation', str(path), f'it cannot be read: {error}'))
+    return read_content(path, content, lists, folder, classes)
+
+
+def read_content(
+    path: Path, content: dict, lists: list[list], folder: Path | None = None, classes: tuple[str, ...] | None = None
+) -> Annotations:
+    """Read the content of a JSON file.
+
+    Args:
+        path: The file, for messages.
+        content: Its content.
+        lists: The lists ``images``, ``annotations`` and ``categories`` in it.
+        folder: Folder of the images, ``None`` to look for the first image in the usual folders.
+        classes: Names of the known classes, ``None`` for all categories of the file.
+    """
     return _CocoFile(path, content, lists).annotations(folder, classes)
 
 
@@ -70,8 +88,11 @@ class _CocoFile:
 
     def annotations(self, folder: Path | None, classes: tuple[str, ...] | None) -> Annotations:
         """Return the images with their boxes and the issues of the whole file."""
+        folder = folder or _usual_folder(self.path, self.lists['images'])
+        add_sizes(self.lists['images'], folder)
+        self.lists['categories'] = without_project(self.lists['categories'], self.lists['annotations'], classes or ())
         images, annotations, categories = (self._complete(key) for key in LISTS)
-        read_images = self._read_images(images, folder or _usual_folder(self.path, images))
+        read_images = self._read_images(images, folder)
         names = tuple(category['name'] for _, category in categories)
         category_of = self._read_categories(categories, classes or names)
         self._read_annotations(annotations, category_of, read_images)
@@ -210,9 +231,9 @@ def _skip_reasons(
     return ['' if index < 0 else REASONS[index] for index in reasons.tolist()]
 
 
-def _usual_folder(path: Path, images: list[Entry]) -> Path:
-    """Return the first of the usual image folders that has the first image."""
+def _usual_folder(path: Path, images: list) -> Path:
+    """Return the first of the usual image folders that has the first image with a file name."""
     base = path.parent.parent if path.parent.name == 'annotations' else path.parent
     candidates = [base / path.stem.removeprefix('instances_'), *(base / name for name in IMAGE_FOLDERS)]
-    names = [image['file_name'] for _, image in images[:1]]
+    names = [image['file_name'] for image in images if incompleteness(image, FILE_NAME) is None][:1]
     return next((folder for folder in candidates for name in names if (folder / name).is_file()), candidates[0])

@@ -1,11 +1,14 @@
 """Rules for COCO's JSON: what a file and its entries must have, and which annotations training skips."""
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from ssd_plugin.datasets.transforms.image_decoding import UnreadableImage, size_of_file
 
 from .box_rules import NO_AREA, NOT_FINITE, OUTSIDE, SWAPPED, unusable
 
@@ -70,6 +73,58 @@ def load(path: Path) -> tuple[dict, list[list]]:
     if len(lists) < len(LISTS):
         raise ValueError(f'it lacks one of the lists {", ".join(LISTS)}')
     return content, lists
+
+
+def project_category(categories: list, annotations: list) -> dict | None:
+    """Return the category that Roboflow writes for the project, which is no class; ``None`` if there is none.
+
+    It has the id 0 and the supercategory ``'none'``, all others have its name as their supercategory, and no annotation
+    uses it.
+
+    Args:
+        categories: The entries of the list ``categories``.
+        annotations: The entries of the list ``annotations``.
+    """
+    entries = [category for category in categories if isinstance(category, dict)]
+    project = next((category for category in entries if category.get('id') == 0), {})
+    others = [category for category in entries if category is not project]
+    is_project = (
+        project.get('supercategory') == 'none'
+        and bool(others)
+        and all(category.get('supercategory') == project.get('name') for category in others)
+        and not any(isinstance(entry, dict) and entry.get('category_id') == 0 for entry in annotations)
+    )
+    return project if is_project else None
+
+
+def without_project(categories: list, annotations: list, classes: Sequence[str]) -> list:
+    """Return the categories of a file that is read as it is without that of :func:`project_category`.
+
+    It stays where it is asked for, or another category has its name: COCO's metric finds both by that name.
+
+    Args:
+        categories: The entries of the list ``categories``.
+        annotations: The entries of the list ``annotations``.
+        classes: Classes of the config; empty if there is none.
+    """
+    project = project_category(categories, annotations)
+    kept = [category for category in categories if category is not project]
+    # Names may be anything, also lists.
+    taken = [*classes, *(category.get('name') for category in kept if isinstance(category, dict))]
+    return categories if project is None or project.get('name') in taken else kept
+
+
+def add_sizes(images: list, folder: Path) -> None:
+    """Add the size of the file to images whose width or height is null, as Label Studio writes where it has no objects.
+
+    Args:
+        images: The entries of the list ``images``.
+        folder: Folder of the image files. Those that are missing or unreadable stay without a size.
+    """
+    for image in images:
+        if isinstance(image, dict) and None in (image.get('width', 0), image.get('height', 0)):
+            with contextlib.suppress(OSError, ValueError, TypeError, UnreadableImage):
+                image['width'], image['height'] = size_of_file(str(folder / image.get('file_name', '')))
 
 
 def incompleteness(entry: object, schema: Schema) -> str | None:

@@ -15,18 +15,20 @@ from .coco_rules import (
     LISTS,
     OTHER_CLASS,
     REASONS,
+    add_sizes,
     by_id,
     class_order_mismatch,
     ignore_flags,
     incompleteness,
     load,
     skip_reasons,
+    without_project,
     xyxy,
 )
 from .garbage_collection import garbage_collection_disabled
 
 # Increases whenever the meaning of the files changes.
-VERSION = 5
+VERSION = 6
 META = 'meta.json'
 # Why entries are skipped, besides the reasons of the common rules.
 INCOMPLETE = 'incomplete'
@@ -42,6 +44,7 @@ def build(
     min_size: int,
     strict: bool,
     with_masks: bool = False,
+    image_folder: str | None = None,
 ) -> None:
     """Parse an annotation file into a folder of arrays, which appears only when it is complete.
 
@@ -55,6 +58,7 @@ def build(
         min_size: Skip images whose shorter side is below this, in pixels.
         strict: Raise an error for incomplete entries instead of skipping and counting them.
         with_masks: Keep the masks (``segmentation``).
+        image_folder: Folder of the images, from which sizes are read that the file lacks; ``None`` to read none.
 
     Raises:
         ValueError: The file is not JSON, lacks a list, has no images, has annotation ids that are not unique, or has
@@ -63,7 +67,10 @@ def build(
         OSError: It cannot be read, or the folder cannot be written.
     """
     with garbage_collection_disabled():
-        _, lists = load(source)
+        _, (images, annotations, categories) = load(source)
+        lists = [images, annotations, without_project(categories, annotations, classes)]
+        if image_folder is not None:
+            add_sizes(images, Path(image_folder))
         arrays, meta = _parsed(lists, classes, filter_empty, min_size, strict, with_masks)
     with folder_written_atomically(folder) as unfinished:
         for name, array in arrays.items():
@@ -129,7 +136,8 @@ def _arrays(
     owners = column((index_of.get(a['image_id'], -1) for a in annotations), np.int64)
     labels = column((label_of.get(a['category_id'], -1) for a in annotations), np.int32)
     areas = column((a['area'] for a in annotations), np.float64)
-    crowd = column((bool(a.get('iscrowd', False)) for a in annotations), bool)
+    # ``difficult`` is written by the import of other formats; COCO itself does not know it.
+    crowd = column((bool(a.get('iscrowd', False) or a.get('difficult', False)) for a in annotations), bool)
     boxes = np.array([a['bbox'] for a in annotations], np.float64).reshape(-1, 4)
     sizes = np.array([(i['width'], i['height']) for i in images], np.int64).reshape(-1, 2)
 
@@ -186,7 +194,7 @@ class CocoTable:
     Attributes:
         boxes: ``(N, 4)`` xyxy in pixels, sorted by image.
         labels: ``(N,)`` labels of the boxes.
-        crowd: ``(N,)`` whether a box is marked as a crowd.
+        crowd: ``(N,)`` whether a box is marked as a crowd, or as difficult.
         starts: ``(images + 1,)`` row of each image's first box, and N.
         sizes: ``(images, 2)`` width and height.
         categories: Ids of the categories, by label.

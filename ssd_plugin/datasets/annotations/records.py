@@ -51,16 +51,27 @@ KINDS = {
     'swapped corners': Severity.WARNING,
     'no area': Severity.WARNING,
     'outside the image': Severity.WARNING,
+    'not fractions': Severity.WARNING,
     'narrower than a pixel': Severity.WARNING,
+    'ambiguous image': Severity.WARNING,
+    'different boxes': Severity.WARNING,
+    'withdrawn annotation': Severity.WARNING,
+    'unsupported shape': Severity.WARNING,
+    'video': Severity.WARNING,
     'unknown class': Severity.WARNING,
     'non-positive area': Severity.WARNING,
     'beyond the image': Severity.INFO,
+    'scaled boxes': Severity.INFO,
     'duplicate box': Severity.INFO,
     'listed twice': Severity.INFO,
     'duplicate image': Severity.INFO,
     'in two splits': Severity.INFO,
     'missing size': Severity.INFO,
     'EXIF rotation unclear': Severity.INFO,
+    'EXIF rotation applied': Severity.INFO,
+    'counted from 1': Severity.INFO,
+    'no class names': Severity.INFO,
+    'not annotated': Severity.INFO,
     'marked to be ignored': Severity.INFO,
     'no objects': Severity.INFO,
     'rare class': Severity.INFO,
@@ -168,6 +179,7 @@ class Annotations:
         first_pixel: Coordinate of the first pixel in this format, 0 or 1.
         classes: Names of the known classes, ``None`` to accept all that occur.
         configured: What the splits are read for by a config, ``None`` to go by their names.
+        scales: Whether training scales boxes that were drawn on a copy of the image with another resolution.
     """
 
     images: list[AnnotatedImage]
@@ -176,6 +188,7 @@ class Annotations:
     first_pixel: int
     classes: tuple[str, ...] | None = None
     configured: Roles | None = None
+    scales: bool = False
 
     @cached_property
     def roles(self) -> Roles:

@@ -6,20 +6,26 @@ Training (:mod:`ssd_plugin.datasets.xml_dataset`) and the dataset check read fil
 
 import math
 import os
+import re
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from xml.parsers import expat
 
-from ssd_plugin.datasets.image_files import SUFFIXES, files_by_stem
+from ssd_plugin.datasets.image_files import SUFFIXES, ImageFinder
 
 from .records import AnnotatedBox, AnnotatedImage, Annotations, Issue, check_remaining
+from .repaired_copy import copy_of, link_images
+from .text_lists import list_lines
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+# How an annotation begins, and in how many bytes.
+ROOT_TAG, START = re.compile(rb'<annotation[\s>]'), 4096
 # VOC counts pixels from 1.
 FIRST_PIXEL = 1
 # Coordinates beyond this are no pixels, and larger ones would overflow.
@@ -65,7 +71,7 @@ def parse(data: bytes) -> ET.Element:
 
 
 def image_size(root: ET.Element) -> tuple[int, int] | None:
-    """Return the (width, height) that an XML file states, ``None`` if it has no ``size``.
+    """Return the (width, height) that an XML file states, ``None`` if it has no ``size``, or one of 0 x 0.
 
     Raises:
         InvalidAnnotation: Width or height is missing, not an integer, or too large for an image.
@@ -77,6 +83,9 @@ def image_size(root: ET.Element) -> tuple[int, int] | None:
         size = int(node.findtext('width', '')), int(node.findtext('height', ''))
     except ValueError as error:
         raise InvalidAnnotation('width or height is missing or not an integer') from error
+    if size == (0, 0):
+        # labelImg's size of an image that it cannot read.
+        return None
     if max(size) > LARGEST:
         raise InvalidAnnotation('width or height is too large for an image')
     return size
@@ -107,13 +116,42 @@ def parse_object(node: ET.Element) -> VocObject:
     if box is None:
         raise InvalidAnnotation(f'{name} has no bndbox')
     try:
-        x1, y1, x2, y2 = (_truncated(float(box.findtext(tag, ''))) for tag in CORNERS)
-        difficult = int(node.findtext('difficult', '0'))
+        x1, y1, x2, y2 = (float(box.findtext(tag, '')) for tag in CORNERS)
+        corners = _hull((x1, y1, x2, y2), _rotation(node))
+        difficult = int(node.findtext('difficult') or 0)
     except ValueError as error:
         raise InvalidAnnotation(
             f'{name} lacks one of {", ".join(CORNERS)}, or one of these or difficult is not a number'
         ) from error
+    x1, y1, x2, y2 = map(_truncated, corners)
     return VocObject(name, (x1, y1, x2, y2), bool(difficult))
+
+
+def _rotation_node(node: ET.Element) -> ET.Element | None:
+    """Return the attribute in which CVAT writes the rotation of a box, ``None`` if there is none."""
+    found = (a for a in node.iterfind('attributes/attribute') if a.findtext('name') == 'rotation')
+    return next(found, None)
+
+
+def _rotation(node: ET.Element) -> float:
+    """Return the rotation of a box about its center, clockwise in degrees.
+
+    Raises:
+        ValueError: It is not a number.
+    """
+    attribute = _rotation_node(node)
+    return 0.0 if attribute is None else float(attribute.findtext('value') or 0)
+
+
+def _hull(corners: tuple[float, float, float, float], degrees: float) -> tuple[float, float, float, float]:
+    """Return the smallest upright box around a rotated one."""
+    if not degrees or not math.isfinite(degrees):
+        return corners
+    x1, y1, x2, y2 = corners
+    cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    x, y, width, height = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
+    half_width, half_height = (width * cosine + height * sine) / 2, (width * sine + height * cosine) / 2
+    return x - half_width, y - half_height, x + half_width, y + half_height
 
 
 def training_objects(root: ET.Element, is_known: Callable[[str], bool]) -> tuple[list[VocObject], list[str]]:
@@ -144,7 +182,7 @@ class Layout:
     """The files of a dataset folder.
 
     Attributes:
-        lists: List of image names of each split.
+        lists: List of image names of each split, or the folder with its XML files.
         required: Splits whose list must exist; of the others, one is enough.
         remedy: What to do where no list exists.
         annotation: Returns the XML file of an image, given the split and the image name.
@@ -152,6 +190,8 @@ class Layout:
             :class:`InvalidAnnotation` if the XML file does not say where the image is.
         first_pixel: Coordinate of the first pixel.
         needs_size: Whether training needs the image size in the XML file.
+        scales: Whether training takes the sizes of the files, and scales boxes of another resolution.
+        folder: The folder that names of images are relative to.
     """
 
     lists: dict[str, Path]
@@ -161,6 +201,8 @@ class Layout:
     image: Callable[[str, str, ET.Element], Path]
     first_pixel: int
     needs_size: bool
+    scales: bool = False
+    folder: Path | None = None
 
 
 def list_of(root: Path, split: str) -> Path:
@@ -180,34 +222,90 @@ def split_remedy(root: Path, train: str = 'trainval', test: str = 'test') -> str
     return f'tools/prepare_data.py split {root}{names} splits its images at random, into {train}.txt and {test}.txt'
 
 
-def layout(root: Path, lists: Mapping[str, Path] | None = None) -> Layout:
-    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``.
+def annotation_path(folder: Path, name: str) -> Path:
+    """Return the XML file of an image.
+
+    Args:
+        folder: Folder of the XML files.
+        name: Name of the image; folders that the XML files do not have are dropped.
+    """
+    path = folder / f'{name}.xml'
+    if '/' in name and not path.is_file():
+        beside = folder / f'{name.rsplit("/", 1)[1]}.xml'
+        return beside if beside.is_file() else path
+    return path
+
+
+def is_annotation(path: Path) -> bool:
+    """Return whether an XML file is an annotation in VOC's format, or may have been: it is empty."""
+    with open(path, 'rb') as file:
+        # Two bytes a character in UTF-16.
+        start = file.read(START).replace(b'\0', b'')
+    return not start.strip() or ROOT_TAG.search(start) is not None
+
+
+def names_in(folder: Path, base: Path) -> list[str]:
+    """Return the names of the images that have an XML file in a folder, at any depth.
+
+    Args:
+        folder: The folder.
+        base: Folder that the names are relative to.
+
+    Raises:
+        IsADirectoryError: There is no XML file.
+    """
+    files = (path for path in folder.rglob('*.xml') if not path.name.startswith('.'))
+    found = sorted(str(path.relative_to(base).with_suffix('')) for path in files if is_annotation(path))
+    if not found:
+        raise IsADirectoryError(f'{folder} is a folder without XML files of annotations')
+    return found
+
+
+def layout(
+    root: Path,
+    lists: Mapping[str, Path] | None = None,
+    annotations: str = 'Annotations',
+    images: str = 'JPEGImages',
+    first_pixel: int = FIRST_PIXEL,
+    scales: bool = False,
+) -> Layout:
+    """Return VOC's own layout: ``Annotations/*.xml``, ``JPEGImages/*`` and ``ImageSets/Main/*.txt``; or a similar one.
 
     Args:
         root: The folder.
-        lists: Lists that must exist, by split, besides the usual ones.
+        lists: Lists that must exist, by split, besides the usual ones; a folder stands for its XML files.
+        annotations: Folder of the XML files in the folder.
+        images: Folder of the images in the folder, in which they are found by their stem at any depth.
+        first_pixel: Coordinate of the first pixel.
+        scales: Whether training takes the sizes of the files, and scales boxes of another resolution.
     """
-    names = files_by_stem(root / 'JPEGImages')
+    finder = ImageFinder(root / images)
+    folder = root / annotations
     return Layout(
         {**{split: list_of(root, split) for split in SPLITS}, **(lists or {})},
         frozenset(lists or {}),
         split_remedy(root),
-        lambda split, name: root / 'Annotations' / f'{name}.xml',
-        lambda split, name, element: root / 'JPEGImages' / names.get(name, f'{name}.jpg'),
-        FIRST_PIXEL,
+        lambda split, name: annotation_path(folder, name),
+        lambda split, name, element: finder.find(name, annotation_path(folder, name)) or root / images / f'{name}.jpg',
+        first_pixel,
         needs_size=False,
+        scales=scales,
+        folder=folder,
     )
 
 
-def read(root: Path, classes: tuple[str, ...] | None = None, lists: Mapping[str, Path] | None = None) -> Annotations:
+def read(
+    root: Path, classes: tuple[str, ...] | None = None, lists: Mapping[str, Path] | None = None, **options: Any
+) -> Annotations:
     """Read the annotations of every image that is listed in a folder with VOC's layout.
 
     Args:
-        root: The folder with ``Annotations``, ``ImageSets`` and ``JPEGImages``.
+        root: The folder.
         classes: Names of the known classes, ``None`` to accept all that occur.
         lists: Lists that must exist, by split, besides the usual ones.
+        options: Other arguments of :func:`layout`.
     """
-    return read_layout(root, layout(root, lists), classes)
+    return read_layout(root, layout(root, lists, **options), classes)
 
 
 def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> Annotations:
@@ -249,23 +347,15 @@ def read_layout(root: Path, files: Layout, classes: tuple[str, ...] | None) -> A
                 text = ET.tostring(element, encoding='unicode')
                 # Files without repairs keep their bytes.
                 data = path.read_bytes() if text == original else f'{text}\n'.encode()
-                _copy_of(path, root, target).write_bytes(data)
+                copy_of(path, root, target).write_bytes(data)
         for split, names in lists.items():
             kept = [name for name in names if files.annotation(split, name) not in dropped]
             check_remaining(files.lists[split], len(names), len(kept))
-            _copy_of(files.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
-        for folder in {image.path.parent for image in images}:
-            _copy_of(folder, root, target).symlink_to(folder.resolve())
+            if not files.lists[split].is_dir():
+                copy_of(files.lists[split], root, target).write_text(''.join(f'{name}\n' for name in kept))
+        link_images((image.path for image in images if image.path.is_file()), root, target)
 
-    return Annotations(images, issues, write, files.first_pixel, classes)
-
-
-def _copy_of(path: Path, root: Path, target: Path) -> Path:
-    """Return the path below ``target`` that corresponds to ``path`` below ``root``, and make its folder."""
-    # A config may name a list elsewhere.
-    copy = target / (path.relative_to(root) if path.is_relative_to(root) else path.name)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    return copy
+    return Annotations(images, issues, write, files.first_pixel, classes, scales=files.scales)
 
 
 def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
@@ -282,7 +372,7 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
     ]
     for split, path in paths.items():
         try:
-            lines = list_lines(path.read_bytes())
+            lines = names_in(path, files.folder or path) if path.is_dir() else list_lines(path.read_bytes())
         except (OSError, ValueError) as error:
             issues.append(Issue('unreadable list', str(path), f'it cannot be read: {error}'))
             continue
@@ -298,18 +388,6 @@ def _read_lists(files: Layout) -> tuple[dict[str, list[str]], list[Issue]]:
     return lists, issues
 
 
-def list_lines(data: bytes) -> list[str]:
-    """Return the lines of a list of images, with or without a byte order mark.
-
-    Raises:
-        ValueError: It is not text.
-    """
-    text = data.decode('utf-8-sig')
-    if '\0' in text:
-        raise ValueError('it is not text: it contains a null character')
-    return text.splitlines()
-
-
 def listed_names(lines: Iterable[str], annotation: Callable[[str], Path]) -> list[str]:
     """Return the image names of the lines of a list, empty for blank lines.
 
@@ -319,7 +397,7 @@ def listed_names(lines: Iterable[str], annotation: Callable[[str], Path]) -> lis
         lines: Lines of the list.
         annotation: Returns the XML file of an image name.
     """
-    return [_without_suffix(line.strip(), annotation) for line in lines]
+    return [_without_suffix(line.strip().replace('\\', '/'), annotation) for line in lines]
 
 
 def _without_suffix(name: str, annotation: Callable[[str], Path]) -> str:
@@ -397,6 +475,10 @@ class _XmlFile:
         def set_corners(corners: tuple[float, float, float, float]) -> None:
             for tag, value in zip(CORNERS, corners):
                 _child(_child(node, 'bndbox'), tag).text = f'{value:g}'
+            attribute = _rotation_node(node)
+            if attribute is not None:
+                # The corners are those of the upright box.
+                _child(attribute, 'value').text = '0.0'
 
         def set_name(name: str) -> None:
             _child(node, 'name').text = name

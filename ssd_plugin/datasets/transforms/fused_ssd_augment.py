@@ -1,7 +1,9 @@
 """The augmentation of SSD in one resampling pass."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import cv2
@@ -11,12 +13,13 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 
 from ssd_plugin.datasets.annotations.box_rules import usable
+from ssd_plugin.option_ranges import check_counts, check_fractions, check_number, is_range
 
 from .image_decoding import reduction
 from .instance_fields import keep_instances
 from .photometric_distortion import check_distortion, distort
 from .random_source import RandomSource
-from .window_choice import CONSTRAINTS, check_crop, crop, zoom_out
+from .window_choice import CONSTRAINTS, check_crop, check_tile, choose_tile, crop, zoom_out
 from .window_sampling import EMPTY, Part, area, fit, frame, homography, move, snap
 
 INTERPOLATIONS = dict(
@@ -78,6 +81,11 @@ class FusedSSDAugment(BaseTransform):
         interpolation: ``'nearest'``, ``'bilinear'``, ``'area'``, ``'bicubic'``, ``'lanczos'``, or a list, one of which
             is drawn for each image as in the original release.
         reduced_decoding: Decode a JPEG at reduced resolution where that suffices.
+        tile: (width, height) in pixels of the image of a window that is augmented in place of the whole image, for
+            small objects in large images: the size of the windows in which they are detected (``test_cfg.tiles``).
+            Zoom-out and crop change it; zooming out shows what surrounds it. ``None`` for the whole image.
+        tile_around_object: Probability that the tile is placed around an object; otherwise it is anywhere, and may show
+            none.
 
     Raises:
         ValueError: An option is out of its range.
@@ -103,24 +111,36 @@ class FusedSSDAugment(BaseTransform):
         hue: float = 18.0,
         interpolation: str | Sequence[str] = 'bilinear',
         reduced_decoding: bool = True,
+        tile: tuple[int, int] | None = None,
+        tile_around_object: float = 0.9,
     ) -> None:
         names = [interpolation] if isinstance(interpolation, str) else list(interpolation)
         if not names or not set(names) <= set(INTERPOLATIONS):
             raise ValueError(
                 f'interpolation must be one or several of {", ".join(INTERPOLATIONS)}, got {interpolation!r}'
             )
-        if len(fill) != 3 or not all(0 <= level <= 255 for level in fill):
+        if isinstance(scale, Real) or len(scale) != 2:
+            raise ValueError(f'scale must be (width, height) in pixels, got {scale!r}')
+        for side in scale:
+            check_counts(scale=side)
+        if isinstance(fill, Real) or len(fill) != 3:
             raise ValueError(f'fill must be three levels of 0..255, got {fill!r}')
-        if len(constraints) == 0:
-            raise ValueError('constraints must not be empty; use (None, ) for no crop')
+        for level in fill:
+            check_number('fill', level, 0, 255)
+        check_fractions(zoom_out_prob=zoom_out_prob)
+        if not is_range(zoom_out_ratio, 1, math.inf):
+            raise ValueError(f'zoom_out_ratio must be two increasing numbers of 1 or more, got {zoom_out_ratio!r}')
         directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
+        for prob in flip_prob if isinstance(flip_prob, Sequence) else [flip_prob]:
+            check_fractions(flip_prob=prob)
         probs = list(flip_prob) if isinstance(flip_prob, Sequence) else [flip_prob / len(directions)] * len(directions)
         if len(probs) != len(directions) or sum(probs) > 1 + 1e-9 or not set(directions) <= set(FLIPS):
             raise ValueError(
                 f'flip_direction must be one or several of {", ".join(FLIPS)}, and flip_prob their probabilities, '
                 f'whose sum is at most 1; got {flip_direction!r} and {flip_prob!r}'
             )
-        check_crop(crop_sampling, crop_scale, crop_aspect)
+        check_crop(constraints, crop_tries, crop_sampling, crop_scale, crop_aspect)
+        check_tile(tile, tile_around_object)
         check_distortion(color_jitter, brightness, contrast, saturation, hue)
         self.scale = (scale[0], scale[1])
         # OpenCV's images are BGR, in whole levels.
@@ -140,6 +160,8 @@ class FusedSSDAugment(BaseTransform):
         )
         self.interpolations = [INTERPOLATIONS[name] for name in names]
         self.reduced_decoding = reduced_decoding
+        self.tile = tile
+        self.tile_around_object = tile_around_object
 
     def transform(self, results: dict[str, Any], scale: tuple[int, int] | None = None) -> dict[str, Any] | None:
         """Augment a sample of MMDetection's pipelines.
@@ -216,8 +238,14 @@ class FusedSSDAugment(BaseTransform):
             random: Source of random numbers.
         """
         window = np.array([0.0, 0.0, width, height])
+        if self.tile is not None:
+            window = choose_tile(width, height, boxes, self.tile, self.tile_around_object, random)
         if random.random_sample() < self.zoom_out_prob:
-            window = zoom_out(width, height, self.zoom_out_ratio, random)
+            w, h = (window[2:] - window[:2]).tolist()
+            window = zoom_out(w, h, self.zoom_out_ratio, random) + np.tile(window[:2], 2)
+        if self.tile is not None:
+            centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+            boxes = boxes[((centers > window[:2]) & (centers < window[2:])).all(axis=1)]
         return crop(window, boxes, random=random, **self.crop_options)
 
     def _choose_flip(self, random: RandomSource) -> str | None:
@@ -254,7 +282,7 @@ class FusedSSDAugment(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(scale={self.scale}, zoom_out={self.zoom_out_prob} x {self.zoom_out_ratio}, '
-            f'crop={self.crop_options}, flips={self.flips}, colors={self.colors})'
+            f'crop={self.crop_options}, flips={self.flips}, colors={self.colors}, tile={self.tile})'
         )
 
 

@@ -4,6 +4,7 @@ Training, evaluation, detection and the dataset check all decode with :func:`dec
 agree on which files are unreadable.
 """
 
+import contextlib
 import io
 from typing import Any
 
@@ -32,6 +33,11 @@ TURNS: dict[int, tuple[bool, int | None]] = {
 ORIENTATION = 0x0112
 JPEG_SIGNATURE = b'\xff\xd8'
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+# Bytes that hold the header of a JPEG, unless metadata precede it.
+HEADER = 1 << 16
+# Signatures of PNG, WebP (RIFF) and BMP files, and what they contain if they are rotated.
+UNROTATED = (PNG_SIGNATURE, b'RIFF', b'BM')
+EXIF_MARKS = (b'eXIf', b'EXIF', b'Exif')
 
 
 class UnreadableImage(Exception):
@@ -112,6 +118,33 @@ def rotate_boxes(boxes: np.ndarray, orientation: int, size: tuple[int, int], fir
     transpose, flip = TURNS[orientation]
     boxes = boxes[:, [1, 0, 3, 2]] if transpose else boxes
     return flip_boxes(boxes, (size[0] + first_pixel, size[1] + first_pixel), flip)
+
+
+def size_of_file(path: str) -> tuple[int, int]:
+    """Return the (width, height) of an image file as :func:`decode` gives it, mostly from its header alone.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableImage: The file holds no size.
+    """
+    try:
+        with open(path, 'rb') as file:
+            data = file.read(HEADER)
+            size = jpeg_size(data)
+            if size is None:
+                data += file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableImage(error.strerror or str(error)) from error
+    size = size or jpeg_size(data)
+    if size is None and data.startswith(UNROTATED) and not any(mark in data for mark in EXIF_MARKS):
+        with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            size = Image.open(io.BytesIO(data)).size
+    if size is None:
+        height, width = decode(data).shape[:2]
+        size = width, height
+    return size
 
 
 def reduction(size: tuple[float, float], needed: tuple[float, float]) -> int:

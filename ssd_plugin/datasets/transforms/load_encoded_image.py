@@ -10,6 +10,7 @@ from mmdet.registry import TRANSFORMS
 
 from ssd_plugin.datasets.unusable_data import MAX_FRACTION, excess
 from ssd_plugin.errors import UnusableData
+from ssd_plugin.option_ranges import check_counts, check_fractions
 
 from .image_decoding import UnreadableImage, decode, decode_jpeg, jpeg_size, read_file
 from .image_reads import ImageReads
@@ -65,6 +66,8 @@ class LoadEncodedImage(BaseTransform):
         backend_args: dict[str, Any] | None = None,
     ) -> None:
         self.decode = decode
+        check_fractions(max_unreadable=max_unreadable)
+        check_counts(0, least=least)
         self.max_unreadable = max_unreadable
         self.least = least
         self.backend_args = backend_args

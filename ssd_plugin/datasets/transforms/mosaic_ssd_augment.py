@@ -8,6 +8,8 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 
+from ssd_plugin.option_ranges import check_fractions, is_range
+
 from .fused_ssd_augment import FusedSSDAugment
 from .instance_fields import merge_instances
 
@@ -32,7 +34,8 @@ class MosaicSSDAugment(BaseTransform):
     """
 
     def __init__(self, augment: dict[str, Any], prob: float = 1.0, split: tuple[float, float] = (0.3, 0.7)) -> None:
-        if not 0 < split[0] <= split[1] < 1:
+        check_fractions(prob=prob)
+        if not is_range(split, 0, 1) or split[0] == 0 or split[1] == 1:
             raise ValueError(f'split must be two increasing fractions between 0 and 1, got {split}')
         self.augment: FusedSSDAugment = TRANSFORMS.build(augment)
         self.prob = prob

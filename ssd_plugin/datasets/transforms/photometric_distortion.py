@@ -6,7 +6,8 @@ from numbers import Real
 
 import numpy as np
 
-from .option_ranges import is_range
+from ssd_plugin.option_ranges import is_range
+
 from .random_source import RandomSource
 from .release_jitter import release_jitter
 from .torchvision_jitter import torchvision_jitter

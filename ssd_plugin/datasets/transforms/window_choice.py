@@ -1,14 +1,16 @@
-"""Choose what an augmented image shows: zoom-out and IoU-constrained crop (SSD paper, sections 2.2 and 3.6).
+"""Choose what an augmented image shows: zoom-out and IoU-constrained crop (SSD paper, sections 2.2 and 3.6), and tiles.
 
-Both end in one window (x1, y1, x2, y2) in pixels of the original image, which may extend beyond it.
+They end in one window (x1, y1, x2, y2) in pixels of the original image, which may extend beyond it.
 """
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
-from .option_ranges import is_range
+from ssd_plugin.option_ranges import check_counts, check_fractions, is_range
+
 from .patch_sampling import SAMPLINGS
 from .random_source import RandomSource
 
@@ -16,6 +18,40 @@ from .random_source import RandomSource
 CONSTRAINTS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 # Constraints tried before the image is left uncropped. With the default constraints the probability of that is 1e-7.
 ROUNDS = 100
+
+
+def choose_tile(
+    width: float,
+    height: float,
+    boxes: np.ndarray,
+    size: tuple[float, float],
+    around_object: float,
+    random: RandomSource,
+) -> np.ndarray:
+    """Return a window (x1, y1, x2, y2) of a given size in a random place, often one that shows a random object.
+
+    Where an image is smaller than the window, the window shows all of it in a random place.
+
+    Args:
+        width: Width of the image.
+        height: Height of the image.
+        boxes: ``(N, 4)`` objects in the image.
+        size: (width, height) of the window in pixels of the image.
+        around_object: Probability that the window shows all of an object, or the center of one that is larger;
+            otherwise, and without objects, it is anywhere.
+        random: Source of random numbers.
+    """
+    image, window = np.array([width, height]), np.array(size)
+    low, high = np.minimum(image - window, 0), np.maximum(image - window, 0)
+    chosen, index, place = random.random_sample(), random.random_sample(), random.random_sample(2)
+    if len(boxes) and chosen < around_object:
+        x1, y1, x2, y2 = boxes[int(index * len(boxes))]
+        center = np.array([x1 + x2, y1 + y2]) / 2
+        half = np.minimum(np.array([x2 - x1, y2 - y1]), window) / 2
+        low, high = np.maximum(low, center + half - window), np.minimum(high, center - half)
+    # An object at the border of the image leaves one place, but for rounding.
+    corner = low + place * np.maximum(high - low, 0)
+    return np.concatenate([corner, corner + window])
 
 
 def zoom_out(width: float, height: float, ratio_range: tuple[float, float], random: RandomSource) -> np.ndarray:
@@ -97,12 +133,36 @@ def crop(
     return window
 
 
-def check_crop(sampling: str, scale_range: Sequence[float], aspect_range: Sequence[float]) -> None:
+def check_tile(size: Sequence[float] | None, around_object: float) -> None:
+    """Check the options of :func:`choose_tile`.
+
+    Raises:
+        ValueError: One is out of its range.
+    """
+    if size is not None and not (isinstance(size, Sequence) and len(size) == 2 and min(size) >= 1):
+        raise ValueError(f'tile must be (width, height) in pixels of the image, got {size!r}')
+    if not 0 <= around_object <= 1:
+        raise ValueError(f'tile_around_object must be a probability of 0 to 1, got {around_object!r}')
+
+
+def check_crop(
+    constraints: Sequence[float | None],
+    tries: int,
+    sampling: str,
+    scale_range: Sequence[float],
+    aspect_range: Sequence[float],
+) -> None:
     """Check the options of :func:`crop`.
 
     Raises:
         ValueError: One is out of its range.
     """
+    if isinstance(constraints, Real) or len(constraints) == 0:
+        raise ValueError(f'constraints must be a list of IoUs, (None,) for no crop, got {constraints!r}')
+    for constraint in constraints:
+        if constraint is not None:
+            check_fractions(constraints=constraint)
+    check_counts(crop_tries=tries)
     if sampling not in SAMPLINGS:
         raise ValueError(f'crop_sampling must be one of {", ".join(SAMPLINGS)}, got {sampling!r}')
     if not is_range(scale_range, 0, 1) or scale_range[0] == 0:

@@ -14,6 +14,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ssd_plugin.compat import accumulation_steps, save_checkpoint_now
+from ssd_plugin.option_ranges import check_counts
 
 from .stop_signals import StopSignals
 from .whole_checkpoint_hook import checkpoint_hook
@@ -50,6 +51,7 @@ class PreemptionHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self, interval: int = 10) -> None:
+        check_counts(interval=interval)
         self.interval = interval
         self.preempted = False
         self._signals: StopSignals | None = None

@@ -1,4 +1,4 @@
-"""Hooks that report on the data, and hooks that make training faster."""
+"""Hooks that report on the data, make training faster, freeze the backbone for a while, or stop early."""
 
 from .data import (
     DrawingHook,
@@ -8,6 +8,8 @@ from .data import (
     SkippedImagesHook,
     UnusableBoxesHook,
 )
+from .early_stopping_hook import ExactEarlyStoppingHook
+from .freeze_backbone_hook import FreezeBackboneHook
 from .performance import ChannelsLastHook, CompileHook, KeepHostMemoryHook
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     'CompileHook',
     'DrawingHook',
     'DroppedPairsHook',
+    'ExactEarlyStoppingHook',
+    'FreezeBackboneHook',
     'ImageCheckHook',
     'KeepHostMemoryHook',
     'MosaicSwitchHook',

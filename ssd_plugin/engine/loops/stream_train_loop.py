@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ssd_plugin.compat import endless_batches, shared_seed, update_val_interval
+from ssd_plugin.configs import leaf_datasets
 from ssd_plugin.datasets.samplers import SeededDataset, StreamSampler, mixed_seed, seed_all
 from ssd_plugin.errors import UserError
 
@@ -74,12 +75,14 @@ class StreamTrainLoop(IterBasedTrainLoop):
         dynamic_intervals: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         if isinstance(dataloader, dict):
-            dataset = DATASETS.build(copy.deepcopy(dataloader['dataset']))
+            sampler, config = dataloader.get('sampler'), copy.deepcopy(dataloader['dataset'])
+            if isinstance(sampler, dict) and sampler.get('empty_fraction'):
+                _keep_empty(config)
+            dataset = DATASETS.build(config)
             # As in Runner.build_dataloader: MMEngine's datasets may be initialized lazily, those of PyTorch are not.
             if hasattr(dataset, 'full_init'):
                 dataset.full_init()
             dataloader = dict(dataloader, dataset=SeededDataset(dataset))
-            sampler = dataloader.get('sampler')
             if isinstance(sampler, dict) and sampler.get('type') in ('StreamSampler', StreamSampler):
                 dataloader['sampler'] = dict(sampler, endless=True)
         elif isinstance(dataloader.sampler, StreamSampler):
@@ -201,3 +204,10 @@ class StreamTrainLoop(IterBasedTrainLoop):
         # Mark the validation as done before its best checkpoint is saved.
         self.runner.message_hub.update_info('last_validation', self.iter)
         self.runner.val_loop.run()
+
+
+def _keep_empty(dataset: dict) -> None:
+    """Let a config of a dataset keep images without objects, of which the sampler draws a fraction."""
+    for _, leaf in leaf_datasets(dataset):
+        if (leaf.get('filter_cfg') or {}).get('filter_empty_gt'):
+            leaf['filter_cfg'] = dict(leaf['filter_cfg'], filter_empty_gt=False)

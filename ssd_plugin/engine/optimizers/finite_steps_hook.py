@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ssd_plugin.compat import accumulation_steps
 from ssd_plugin.errors import UserError
+from ssd_plugin.option_ranges import check_counts, check_fractions
 
 from .nonfinite_batch import NonfiniteBatch, path_of, remove_oldest
 from .pooled_optim_wrapper import PooledOptimWrapper
@@ -43,6 +44,9 @@ class FiniteStepsHook(Hook):
     priority = 'VERY_HIGH'
 
     def __init__(self, max_in_a_row: int = 20, max_share: float = 0.2, window: int = 1000, max_kept: int = 3) -> None:
+        check_counts(max_in_a_row=max_in_a_row, window=window)
+        check_counts(0, max_kept=max_kept)
+        check_fractions(max_share=max_share)
         self.max_in_a_row = max_in_a_row
         self.max_share = max_share
         self.max_kept = max_kept

@@ -7,6 +7,8 @@ from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from ssd_plugin.option_ranges import check_counts
+
 from .features_backbone import FeaturesBackbone
 
 
@@ -46,6 +48,7 @@ class DepthwiseBackbone(FeaturesBackbone):
             dict(type='Constant', val=1, layer='_BatchNorm'),
         ],
     ) -> None:
+        check_counts(base_channels=base_channels, in_channels=in_channels)
         depth = len(self.STRIDES)
         if not all(1 <= index <= depth for index in out_indices):
             raise ValueError(f'out_indices must be layers 1..{depth}, got {tuple(out_indices)}')

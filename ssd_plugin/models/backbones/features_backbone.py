@@ -1,11 +1,11 @@
 """Base class of backbones that are a single sequence of layers."""
 
-from mmcv.cnn import is_norm
-from mmengine.model import BaseModule
 from torch import nn
 
+from .freezable_backbone import FreezableBackbone
 
-class FeaturesBackbone(BaseModule):
+
+class FeaturesBackbone(FreezableBackbone):
     """Backbone that is a sequence of layers, ``features``, with the first layers optionally frozen.
 
     Args:
@@ -22,25 +22,5 @@ class FeaturesBackbone(BaseModule):
         self, features: nn.Sequential, frozen_stages: int, norm_eval: bool, init_cfg: dict | list[dict] | None
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if not -1 <= frozen_stages <= len(features):
-            raise ValueError(f'frozen_stages must be -1, 0 or in 1..{len(features)}, got {frozen_stages}')
         self.features = features
-        self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
-        self._freeze()
-
-    def _freeze(self) -> None:
-        """Put the frozen layers into evaluation mode and turn off their gradients."""
-        for layer in self.features[: max(self.frozen_stages, 0)]:
-            layer.eval()
-            layer.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> 'FeaturesBackbone':
-        """Set the training mode; frozen layers and, with ``norm_eval``, normalization layers stay in eval mode."""
-        super().train(mode)
-        self._freeze()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if is_norm(module):
-                    module.eval()
-        return self
+        self.freeze_stages([[layer] for layer in features], frozen_stages, norm_eval)

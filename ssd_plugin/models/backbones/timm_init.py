@@ -6,6 +6,8 @@ from torch import nn
 from ssd_plugin.compat import log_initialization
 from ssd_plugin.errors import UserError
 
+from .timm_models import import_timm
+
 
 @WEIGHT_INITIALIZERS.register_module()
 class TimmInit:
@@ -29,13 +31,9 @@ class TimmInit:
         Raises:
             UserError: timm is not installed, or the weights cannot be had, or do not fit.
         """
-        try:
-            import timm
-        except ImportError as error:
-            raise UserError(
-                f'the ImageNet weights {self.model} need timm, which cannot be imported ({error}): pip install timm, '
-                'or start from random weights with another init_cfg of the backbone'
-            ) from error
+        timm = import_timm(
+            f'the ImageNet weights {self.model}', 'start from random weights with another init_cfg of the backbone'
+        )
         try:
             source = timm.create_model(
                 self.model, pretrained=self.checkpoint is None, checkpoint_path=self.checkpoint or ''

@@ -8,6 +8,7 @@ from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor, scale_boxes
+from mmengine.logging import print_log
 from mmengine.model import bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from ssd_plugin.ops.targets import (
     matched_boxes,
     prior_labels,
 )
+from ssd_plugin.option_ranges import check_counts, check_fractions
 
 
 @MODELS.register_module()
@@ -38,8 +40,9 @@ class MultiBoxHead(BaseDenseHead):
 
     Args:
         num_classes: Number of classes C without the background.
-        in_channels: Per level, channels of the feature map.
         prior_generator: Config of a prior generator, also MMDetection's ``SSDAnchorGenerator``.
+        in_channels: Per level, channels of the feature map. ``None`` in a config of :class:`MultiBoxDetector` for those
+            that backbone and neck have.
         bbox_coder: Config of a box coder, also MMDetection's ``DeltaXYWHBBoxCoder``.
         matcher: Config of the matcher.
         loss_multibox: Config of the loss, which must take the kind of targets that the matcher gives.
@@ -52,7 +55,7 @@ class MultiBoxHead(BaseDenseHead):
             ``use_sigmoid``.
         unused_outputs: Indices of outputs of a prior, including the background, that belong to no class of the data.
             They take part in the softmax and are never detected. torchvision's COCO models have one for each id that
-            COCO skipped.
+            COCO skipped. Those of an inherited config, for more classes than ``num_classes``, have no effect.
         norm_cfg: Normalization after the depthwise convolution of a separable predictor.
         act_cfg: Activation after it.
         train_cfg: Accepted for MMDetection's detectors, which pass it; the components above hold all training settings.
@@ -71,8 +74,8 @@ class MultiBoxHead(BaseDenseHead):
     def __init__(
         self,
         num_classes: int,
-        in_channels: Sequence[int],
         prior_generator: dict,
+        in_channels: Sequence[int] | None = None,
         bbox_coder: dict = dict(type='VarianceBBoxCoder'),
         matcher: dict = dict(type='SSDMatcher'),
         loss_multibox: dict = dict(type='MultiBoxLoss'),
@@ -87,13 +90,27 @@ class MultiBoxHead(BaseDenseHead):
         init_cfg: dict | list | None = dict(type='Caffe2Xavier', layer='Conv2d'),
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if in_channels is None:
+            raise ValueError(
+                'in_channels is missing, which MultiBoxDetector takes from backbone and neck: set model.type to it, or '
+                'give in_channels'
+            )
+        self.in_channels = tuple(in_channels)
         self.layout = OutputLayout.of_head(num_classes, use_sigmoid, background, unused_outputs)
+        if unused_outputs and not self.layout.unused:
+            print_log(
+                f'bbox_head.unused_outputs has no effect: it is for more classes than num_classes={num_classes}, whose '
+                f'{self.layout.num_outputs} outputs are all used',
+                logger='current',
+            )
         self.prior_generator = TASK_UTILS.build(prior_generator)
         self.bbox_coder = TASK_UTILS.build(bbox_coder)
         self.matcher = TASK_UTILS.build(matcher)
         self.loss_multibox = MODELS.build(loss_multibox)
         self._check_loss()
         self.test_cfg = test_cfg
+        # Windows are the detector's.
+        self._settings({**(test_cfg or {}), 'tiles': None}, True)
 
         num_priors = self.prior_generator.num_base_priors
         kinds = [predictor] * len(in_channels) if isinstance(predictor, str) else predictor
@@ -261,10 +278,18 @@ class MultiBoxHead(BaseDenseHead):
         return results
 
     def _settings(self, cfg: dict, with_nms: bool) -> DetectionSettings:
-        """Convert MMDetection's ``test_cfg`` to the settings of detection."""
+        """Convert MMDetection's ``test_cfg`` to the settings of detection.
+
+        Raises:
+            ValueError: A number is out of its range, or the suppression is another than ``'nms'``.
+        """
+        if cfg.get('tiles') is not None:
+            raise ValueError("test_cfg.tiles needs model.type='MultiBoxDetector', which detects in windows")
         nms = cfg.get('nms') or {}
         if nms.get('type', 'nms') != 'nms':
             raise ValueError(f"MultiBoxHead suppresses with test_cfg.nms.type='nms' only, got {nms['type']!r}")
+        check_fractions(score_thr=cfg.get('score_thr', 0), iou_threshold=nms.get('iou_threshold', 0))
+        check_counts(-1, nms_pre=cfg.get('nms_pre', -1), max_per_img=cfg.get('max_per_img', -1))
         return DetectionSettings(
             score_threshold=cfg.get('score_thr', 0.0),
             top_k=cfg.get('nms_pre', -1),

@@ -1,5 +1,6 @@
 """The training objective with a focal loss in place of mining, as a module."""
 
+import math
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ from ssd_plugin.ops.boxes import elementwise_iou
 from ssd_plugin.ops.focal_losses import focal_loss, quality_focal_loss
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import PriorTargets
+from ssd_plugin.option_ranges import check_number
 
 from .normalized_loss import NormalizedLoss
 
@@ -42,6 +44,9 @@ class FocalMultiBoxLoss(NormalizedLoss[PriorTargets]):
     ) -> None:
         super().__init__(alpha)
         check_kind(box_loss)
+        check_number('gamma', gamma)
+        check_number('balance', balance, -math.inf, 1)
+        check_number('beta', beta)
         self.gamma = gamma
         self.balance = balance
         self.quality = quality

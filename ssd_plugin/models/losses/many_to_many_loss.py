@@ -10,6 +10,7 @@ from torch import Tensor
 from ssd_plugin.ops.many_to_many_loss import NO_MATCH, many_to_many_loss
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import PairTargets
+from ssd_plugin.option_ranges import check_number
 
 from .normalized_loss import NormalizedLoss
 
@@ -52,6 +53,8 @@ class ManyToManyLoss(NormalizedLoss[PairTargets]):
             raise ValueError(f'no_match must be one of {NO_MATCH}, got {no_match!r}')
         if reduction not in ('positives', 'sum'):
             raise ValueError(f"reduction must be 'positives' or 'sum', got {reduction!r}")
+        check_number('neg_pos_ratio', neg_pos_ratio)
+        check_number('beta', beta)
         self.neg_pos_ratio = neg_pos_ratio
         self.beta = beta
         self.no_match = no_match

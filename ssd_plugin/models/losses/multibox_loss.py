@@ -9,6 +9,7 @@ from ssd_plugin.ops.box_losses import check_kind
 from ssd_plugin.ops.multibox_loss import MINING, multibox_loss
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import PriorTargets
+from ssd_plugin.option_ranges import check_counts, check_number
 
 from .normalized_loss import NormalizedLoss
 
@@ -58,6 +59,9 @@ class MultiBoxLoss(NormalizedLoss[PriorTargets]):
             raise ValueError(f"reduction must be 'positives' or 'mean', got {reduction!r}")
         if mining not in MINING:
             raise ValueError(f'mining must be one of {MINING}, got {mining!r}')
+        check_number('neg_pos_ratio', neg_pos_ratio)
+        check_number('beta', beta)
+        check_counts(0, negatives_if_empty=negatives_if_empty)
         self.neg_pos_ratio = neg_pos_ratio
         self.beta = beta
         self.mining = mining

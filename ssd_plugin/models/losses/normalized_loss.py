@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ssd_plugin.ops.predictions import Predictions
 from ssd_plugin.ops.targets import PairTargets, PriorTargets
+from ssd_plugin.option_ranges import check_number
 
 Targets = TypeVar('Targets', PriorTargets, PairTargets)
 
@@ -36,6 +37,8 @@ class NormalizedLoss(nn.Module, Generic[Targets]):
         super().__init__()
         if isinstance(alpha, str) and alpha != 'learned':
             raise ValueError(f"alpha must be a number or 'learned', got {alpha!r}")
+        if alpha != 'learned':
+            check_number('alpha', alpha)
         self.log_alpha = nn.Parameter(torch.zeros(())) if alpha == 'learned' else None
         self.alpha = alpha
 

@@ -47,10 +47,10 @@ class SSDExtraLayers(BaseModule):
 
     Args:
         in_channels: Channels of the outputs of the backbone, which are passed through; the last one feeds the extra
-            layers.
+            layers. ``None`` in a config of :class:`MultiBoxDetector` for those that the backbone has.
         out_channels: Channels of the extra levels.
-        strides: Stride of the second convolution of each extra level.
-        paddings: Padding of the second convolution of each extra level.
+        strides: Stride of the second convolution of each extra level, or one number for all levels.
+        paddings: Padding of the second convolution of each extra level, or one number for all levels.
         mid_channels: Channels after the first convolution of each extra level, or one number for all levels; half of
             ``out_channels`` by default.
         kernel_sizes: Kernel size of the second convolution of each extra level, or one number for all levels.
@@ -69,10 +69,10 @@ class SSDExtraLayers(BaseModule):
 
     def __init__(
         self,
-        in_channels: Sequence[int],
-        out_channels: Sequence[int],
-        strides: Sequence[int],
-        paddings: Sequence[int],
+        in_channels: Sequence[int] | None = None,
+        out_channels: Sequence[int] = (),
+        strides: int | Sequence[int] = 2,
+        paddings: int | Sequence[int] = 1,
         mid_channels: int | Sequence[int] | None = None,
         kernel_sizes: int | Sequence[int] = 3,
         separable: bool = False,
@@ -84,12 +84,18 @@ class SSDExtraLayers(BaseModule):
         init_cfg: dict | list[dict] | None = dict(type='Caffe2Xavier', layer='Conv2d'),
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if in_channels is None:
+            raise ValueError(
+                'in_channels is missing, which MultiBoxDetector takes from the backbone: set model.type to it, or give '
+                'in_channels'
+            )
+        self.in_channels = tuple(in_channels)
         num = len(out_channels)
         if mid_channels is None:
             mid_channels = [channels // 2 for channels in out_channels]
         layout: dict[str, Sequence[int]] = dict(
-            strides=strides,
-            paddings=paddings,
+            strides=_per_level(strides, num),
+            paddings=_per_level(paddings, num),
             mid_channels=_per_level(mid_channels, num),
             kernel_sizes=_per_level(kernel_sizes, num),
         )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ssd_plugin.ops.matching import priors_in_regions
 from ssd_plugin.ops.targets import GroundTruth, PairMatches, PriorMatches
+from ssd_plugin.option_ranges import check_fractions
 
 
 class Matcher(ABC):
@@ -24,7 +25,7 @@ class Matcher(ABC):
         gives: Type of the result.
 
     Raises:
-        ValueError: ``ignored`` is unknown.
+        ValueError: ``ignored`` is unknown, or a number is out of its range.
     """
 
     gives: ClassVar[type[PriorMatches] | type[PairMatches]]
@@ -37,6 +38,7 @@ class Matcher(ABC):
     ) -> None:
         if ignored not in ('match', 'exclude', 'background'):
             raise ValueError(f"ignored must be 'match', 'exclude' or 'background', got {ignored!r}")
+        check_fractions(iou_threshold=iou_threshold, ignored_iof=ignored_iof)
         self.iou_threshold = iou_threshold
         self.ignored = ignored
         self.ignored_iof = ignored_iof

@@ -26,7 +26,7 @@ class SSDPriorGenerator:
     Args:
         input_size: Side of a square input, or (width, height), in pixels.
         strides: Per level, the distance between cells in pixels, or (x, y). A level has ``ceil(side / stride)`` cells
-            along a side.
+            along a side. ``None`` in a config of :class:`MultiBoxDetector` for those of its feature maps.
         aspect_ratios: Per level, the ratios a > 1. Each gives a wide (a) and a tall (1/a) prior. ``None`` for a level
             whose ``sizes`` are all square.
         flip: Whether each ratio a also gives 1/a, as in the original release. ``False`` gives one prior for each ratio.
@@ -55,7 +55,7 @@ class SSDPriorGenerator:
     def __init__(
         self,
         input_size: int | tuple[int, int],
-        strides: Sequence[float | tuple[float, float]],
+        strides: Sequence[float | tuple[float, float]] | None = None,
         aspect_ratios: Sequence[Sequence[float] | None] | None = None,
         flip: bool = True,
         scales: Sequence[float] | None = None,
@@ -77,6 +77,11 @@ class SSDPriorGenerator:
                 f'give exactly one of scales, scale_range and sizes, got scales={scales}, '
                 f'scale_range={scale_range}, sizes={sizes}'
             )
+        if strides is None:
+            raise ValueError(
+                'strides are missing, which MultiBoxDetector takes from its feature maps: set model.type to it, or '
+                'give strides'
+            )
         self.input_size: tuple[int, int] = _pair(input_size)
         self.strides: list[tuple[float, float]] = [_pair(stride) for stride in strides]
         self.centers = centers
@@ -88,6 +93,8 @@ class SSDPriorGenerator:
         for name, value in (('aspect_ratios', aspect_ratios), ('scales', scales), ('sizes', sizes)):
             if value is not None and len(value) != self.num_levels:
                 raise ValueError(f'{name} has {len(value)} level(s), strides has {self.num_levels}')
+        if not all(0 < ratio < math.inf for ratios in aspect_ratios for ratio in ratios or ()):
+            raise ValueError(f'aspect_ratios must be positive, got {list(aspect_ratios)}')
 
         if scales is None:
             cells = [_pixel_cell(level_sizes, ratios, flip) for level_sizes, ratios in zip(sizes or (), aspect_ratios)]

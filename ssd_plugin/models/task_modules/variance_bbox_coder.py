@@ -9,6 +9,7 @@ from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 from torch import Tensor
 
 from ssd_plugin.ops.boxes import clip_to_image, decode, encode, encode_matches
+from ssd_plugin.option_ranges import check_number
 
 
 @TASK_UTILS.register_module()
@@ -33,6 +34,8 @@ class VarianceBBoxCoder(BaseBBoxCoder):
         use_box_type: bool = False,
     ) -> None:
         super().__init__(use_box_type)
+        check_number('center_variance', center_variance, above=True)
+        check_number('size_variance', size_variance, above=True)
         self.center_variance = center_variance
         self.size_variance = size_variance
         self.clip_border = clip_border

@@ -1,6 +1,8 @@
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -147,6 +149,28 @@ def test_pipelines_are_compared_on_a_dataset(run_tool, shapes):
         result.stderr
     )
     assert '--data FOLDER' in run_tool('benchmark.py', 'pipeline').stderr
+
+
+@pytest.mark.parametrize('name', ['trainval', 'val', 'test'])
+def test_pipelines_take_the_images_of_any_list(shapes, tmp_path, name):
+    data = shutil.copytree(shapes, tmp_path / 'data')
+    lists = data / 'ImageSets/Main'
+    images = (lists / 'train.txt').read_text().split()[:2]
+    for path in lists.iterdir():
+        path.unlink()
+    (lists / f'{name}.txt').write_text('\n'.join(images))
+    function = cases.pipeline(str(data))['decoding alone']
+    assert [Path(function()['img_path']).stem for _ in range(3)] == [*images, images[0]]
+
+
+def test_a_dataset_without_lists_is_an_error_that_says_how_to_make_them(run_tool, shapes, tmp_path):
+    data = shutil.copytree(shapes, tmp_path / 'data')
+    shutil.rmtree(data / 'ImageSets')
+    for photos in ((), ('--photos', '200x100')):
+        result = run_tool('benchmark.py', 'pipeline', '--data', data, '--rounds', '1', *photos)
+        assert result.returncode == 1
+        (line,) = result.stderr.splitlines()
+        assert f'{data}/ImageSets/Main has none of train.txt' in line and f'prepare_data.py split {data}' in line
 
 
 def test_pipelines_are_measured_on_images_with_objects(shapes):

@@ -16,6 +16,7 @@ from ssd_plugin.datasets.transforms.image_decoding import (
     jpeg_size,
     reduction,
     rotate_boxes,
+    size_of_file,
     stored_size,
 )
 
@@ -158,3 +159,27 @@ def test_files_without_an_image_are_unreadable(data):
 
 def test_bytes_after_a_complete_image_are_ignored(smooth):
     close(decode(encoded(smooth, quality=95) + b'\0' * 300), smooth)
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'GIF'])
+@pytest.mark.parametrize('orientation', [None, 1, 3, 6, 8, 9])
+def test_the_size_of_a_file_is_that_of_its_pixels(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    # The suffix may lie.
+    path = tmp_path / 'image.jpg'
+    noise = np.random.RandomState(0).randint(0, 255, (48, 96, 3), np.uint8)
+    Image.fromarray(noise).save(path, kind, **(dict(exif=exif) if orientation and kind != 'BMP' else {}))
+    assert size_of_file(str(path)) == decode(path.read_bytes()).shape[1::-1]
+
+
+def test_a_size_is_read_behind_long_metadata_and_not_from_other_files(tmp_path):
+    path = tmp_path / 'image.jpg'
+    data = cv2.imencode('.jpg', np.zeros((48, 96, 3), np.uint8))[1].tobytes()
+    comment = b'\xff\xfe\xff\xff' + bytes(65533)
+    path.write_bytes(data[:2] + comment * 2 + data[2:])
+    assert size_of_file(str(path)) == (96, 48)
+    path.write_text('<html>')
+    with pytest.raises(UnreadableImage):
+        size_of_file(str(path))

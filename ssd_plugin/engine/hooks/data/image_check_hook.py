@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mmdet.registry import HOOKS
-from mmengine.dist import master_only
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
@@ -24,13 +24,13 @@ class ImageCheckHook(Hook):
     not. Images for training are not tested, because ``LoadEncodedImage`` names and replaces them.
     """
 
-    @master_only
     def before_train(self, runner: Runner) -> None:
-        """Test the images, and log a warning that names those with a defect."""
+        """Test the images, each rank its share, and log a warning that names those with a defect."""
         if runner.val_loop is None:
             return
         paths = [path for path in image_paths(runner.val_dataloader.dataset) if is_local(path)]
-        found = defects(paths)
+        shares = all_gather_object(defects(paths[get_rank() :: get_world_size()]))
+        found = dict(sorted(item for share in shares for item in share.items()))
         if not found:
             return
         named = '; '.join(f'{path}: {defect}' for path, defect in list(found.items())[:MAX_NAMED])

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from ssd_plugin.configs import pipeline_steps
 from ssd_plugin.datasets.transforms import MosaicSSDAugment
 from ssd_plugin.engine.loops import StreamTrainLoop
+from ssd_plugin.option_ranges import check_fractions
 
 
 @HOOKS.register_module()
@@ -23,6 +24,7 @@ class MosaicSwitchHook(Hook):
     """
 
     def __init__(self, share: float = 0.1) -> None:
+        check_fractions(share=share)
         self.share = share
 
     def before_train(self, runner: Runner) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ssd_plugin.option_ranges import check_counts
+
 
 class ReportHook(Hook):
     """Log what training has skipped, every ``interval`` iterations and at the end, where it is more than before.
@@ -15,6 +17,7 @@ class ReportHook(Hook):
     """
 
     def __init__(self, interval: int = 1000) -> None:
+        check_counts(interval=interval)
         self.interval = interval
         self._reported: list[int] = []
 

@@ -12,6 +12,7 @@ from ssd_plugin.datasets.transforms import LoadEncodedImage, LoadImageFromFile
 from ssd_plugin.datasets.transforms.image_reads import ImageReads
 from ssd_plugin.datasets.unusable_data import MAX_FRACTION, excess
 from ssd_plugin.errors import UnusableData
+from ssd_plugin.option_ranges import check_fractions
 
 from .report_hook import ReportHook
 
@@ -33,6 +34,7 @@ class SkippedImagesHook(ReportHook):
 
     def __init__(self, interval: int = 1000, max_unreadable: float = MAX_FRACTION) -> None:
         super().__init__(interval)
+        check_fractions(max_unreadable=max_unreadable)
         self.max_unreadable = max_unreadable
 
     def before_val(self, runner: Runner) -> None:

@@ -12,6 +12,7 @@ from ssd_plugin.datasets.annotations.box_rules import unusable
 from ssd_plugin.datasets.ground_truth import DetectionDataset, ground_truth_boxes
 from ssd_plugin.datasets.unusable_data import MAX_FRACTION, excess
 from ssd_plugin.errors import UserError
+from ssd_plugin.option_ranges import check_counts, check_fractions
 
 
 @HOOKS.register_module()
@@ -27,6 +28,8 @@ class UnusableBoxesHook(Hook):
     """
 
     def __init__(self, max_listed: int = 5, max_share: float = MAX_FRACTION) -> None:
+        check_counts(0, max_listed=max_listed)
+        check_fractions(max_share=max_share)
         self.max_listed = max_listed
         self.max_share = max_share
 
