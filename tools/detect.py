@@ -5,7 +5,6 @@ python tools/detect.py photo.jpg folder/ 'more/*.png' --config configs/ssd300_vo
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from ssd_plugin.analysis.detection import detect_files, find_images
@@ -13,7 +12,7 @@ from ssd_plugin.analysis.inference import DetectionOptions, check_fraction
 from ssd_plugin.apis import load
 from ssd_plugin.cli.arguments import add_tile_arguments, tiles_of
 from ssd_plugin.cli.error_messages import exit_on_user_error
-from ssd_plugin.cli.machine_load import crowded
+from ssd_plugin.cli.machine_load import warn_if_crowded
 from ssd_plugin.errors import UserError
 
 DRAW_SCORE = 0.3
@@ -75,9 +74,7 @@ def main() -> None:
     tiles = tiles_of(args)
     found = find_images(args.inputs)
     model = load(args.config, args.checkpoint, args.device, args.ignore_mismatch, tiles)
-    warning = crowded()
-    if warning:
-        print(f'warning: {warning}', file=sys.stderr)
+    warn_if_crowded()
 
     run = detect_files(model, found.images, args.out_dir, None if args.no_figures else draw_score, options)
     print(

@@ -19,15 +19,14 @@ from mmengine.registry import init_default_scope
 
 from ssd_plugin.analysis.dataset_check import check
 from ssd_plugin.analysis.dataset_report import issue_lines
-from ssd_plugin.cli.arguments import zero_or_more
+from ssd_plugin.cli.arguments import add_folder_arguments, zero_or_more
 from ssd_plugin.cli.error_messages import exit_on_user_error
-from ssd_plugin.cli.machine_load import crowded
+from ssd_plugin.cli.machine_load import warn_if_crowded
 from ssd_plugin.cli.new_config.choices import DETECTORS
 from ssd_plugin.cli.new_config.make import make
 from ssd_plugin.cli.new_config.text import train_command
 from ssd_plugin.datasets.folders.description import describe
 from ssd_plugin.datasets.folders.folder_dataset import FolderDataset
-from ssd_plugin.datasets.folders.registry import RECOGNIZERS
 from ssd_plugin.errors import UserError
 from ssd_plugin.files import check_target
 
@@ -46,11 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--output', type=Path, metavar='FILE', help='config to write (default: DATA_DETECTOR.py in this folder)'
     )
-    parser.add_argument(
-        '--format', choices=RECOGNIZERS, help='format of the annotations (default: told by their content)'
-    )
-    parser.add_argument('--annotations', type=Path, help='file or folder with the annotations (default: found)')
-    parser.add_argument('--images', type=Path, help='folder with the images (default: found)')
+    add_folder_arguments(parser)
     parser.add_argument(
         '--val-fraction',
         type=float,
@@ -131,17 +126,16 @@ def main() -> int:
     # As after Ctrl-C, nothing half-written is left.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     init_default_scope('mmdet')
-    data = describe(args.data, args.format, args.annotations, args.images)
+    chosen = (args.data, args.format, args.annotations, args.images, args.class_attribute)
+    data = describe(*chosen)
     splits = ', '.join(f'{split.name} {len(split.images)}' for split in data.splits.values())
     print(f'{data.title} in {data.annotations}: {splits} images; classes {", ".join(map(str, data.classes))}')
     for other in data.others:
         print(f'not read, since it describes the same images: {other}')
     # The check changes the records to what a repaired copy would hold.
-    check_data(describe(args.data, args.format, args.annotations, args.images), args.force)
+    check_data(describe(*chosen), args.force)
     # After the errors, which are one line.
-    warning = crowded()
-    if warning:
-        print(f'warning: {warning}', file=sys.stderr)
+    warn_if_crowded()
     for file in make(data, DETECTORS[args.detector], args.output, args.val_fraction, args.seed, args.minutes):
         print(f'written: {file}')
     if args.train:

@@ -1,6 +1,7 @@
 """A warning when other programs use the machine."""
 
 import os
+import sys
 
 
 def crowded() -> str | None:
@@ -10,3 +11,10 @@ def crowded() -> str | None:
         return None
     warning = f'the load of this machine is {load:.1f}, more than its {cores} cores: other programs slow this run down'
     return warning if 'OMP_NUM_THREADS' in os.environ else f'{warning} (OMP_NUM_THREADS=1 takes less from them)'
+
+
+def warn_if_crowded() -> None:
+    """Print the warning, if there is one."""
+    warning = crowded()
+    if warning:
+        print(f'warning: {warning}', file=sys.stderr)
